@@ -1,0 +1,1 @@
+"""Shared small things with no I/O; imports the standard library only."""
