@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 
 class ErrorCode(StrEnum):
@@ -118,6 +119,11 @@ class StrongroomError(Exception):
         self.retry_after = retry_after
         self.causes = tuple(causes)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep every field when the error crosses from a helper process."""
+        fields = (self.field, self.hint, self.help_page, self.retry_after, self.causes)
+        return _rebuild, (type(self), self.code, self.detail, *fields)
+
     def diagnostics(self) -> str:
         """Return the detail with what to try next, for terminals and logs."""
         lines = [self.detail]
@@ -125,6 +131,19 @@ class StrongroomError(Exception):
             lines.append(self.hint)
         lines += [f"{cause.field}: {cause.detail}" if cause.field else cause.detail for cause in self.causes]
         return "\n".join(lines)
+
+
+def _rebuild(
+    kind: type[StrongroomError],
+    code: ErrorCode,
+    detail: str,
+    field: str | None,
+    hint: str | None,
+    help_page: str | None,
+    retry_after: timedelta | None,
+    causes: Sequence[StrongroomError],
+) -> StrongroomError:
+    return kind(code, detail, field=field, hint=hint, help_page=help_page, retry_after=retry_after, causes=causes)
 
 
 class Invalid(StrongroomError):
@@ -177,7 +196,9 @@ class Problems:
     def __init__(self) -> None:
         self._found: list[Invalid] = []
 
-    def add(self, field: str, detail: str, *, code: ErrorCode = ErrorCode.INVALID_FIELD, hint: str | None = None) -> None:
+    def add(
+        self, field: str, detail: str, *, code: ErrorCode = ErrorCode.INVALID_FIELD, hint: str | None = None
+    ) -> None:
         """Note one broken rule."""
         self._found.append(Invalid(code, detail, field=field, hint=hint))
 
@@ -195,4 +216,11 @@ class Problems:
             raise self._found[0]
         if self._found:
             first = self._found[0]
-            raise Invalid(first.code, first.detail, field=first.field, hint=first.hint, causes=self._found)
+            raise Invalid(
+                first.code,
+                first.detail,
+                field=first.field,
+                hint=first.hint,
+                help_page=first.help_page,
+                causes=self._found,
+            )
