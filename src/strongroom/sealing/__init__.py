@@ -1,0 +1,1 @@
+"""Encryption at rest, tokens and digests; every adapter that touches key material."""

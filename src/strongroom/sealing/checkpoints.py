@@ -1,0 +1,69 @@
+"""Signatures over audit checkpoints: Ed25519, verifiable without this server.
+
+Source: RFC 8032.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from strongroom.kernel.errors import ErrorCode, Integrity
+
+_SEED_BYTES = 32
+
+
+def generate_checkpoint_key() -> bytes:
+    """Return the 32 private bytes of a new key."""
+    return os.urandom(_SEED_BYTES)
+
+
+class CheckpointSigner:
+    """Signs checkpoints with the server's audit key.
+
+    Args:
+        private: the 32 bytes of `generate_checkpoint_key`.
+
+    Raises:
+        Integrity: ``integrity_failed`` if they are not 32 bytes.
+    """
+
+    def __init__(self, private: bytes) -> None:
+        if len(private) != _SEED_BYTES:
+            raise Integrity(
+                ErrorCode.INTEGRITY_FAILED, f"The audit key has {len(private)} bytes; it must have {_SEED_BYTES}."
+            )
+        self._key = Ed25519PrivateKey.from_private_bytes(private)
+        public = self._key.public_key().public_bytes_raw()
+        self.public_key_b64 = base64.b64encode(public).decode()
+        self.key_id = hashlib.sha256(public).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        """Return the key id only."""
+        return f"CheckpointSigner({self.key_id})"
+
+    def sign(self, payload: bytes) -> str:
+        """Return the signature in base64."""
+        return base64.b64encode(self._key.sign(payload)).decode()
+
+
+def verify_checkpoint(public_key_b64: str, payload: bytes, signature: str) -> None:
+    """Check the signature of a checkpoint.
+
+    Raises:
+        Integrity: ``integrity_failed`` if the signature, the payload or the key was changed.
+    """
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key_b64, validate=True))
+        key.verify(base64.b64decode(signature, validate=True), payload)
+    except (InvalidSignature, binascii.Error, ValueError):
+        raise Integrity(
+            ErrorCode.INTEGRITY_FAILED,
+            "An audit checkpoint does not carry a valid signature of its key.",
+            hint="The audit trail or the checkpoint was changed after it was written.",
+        ) from None
