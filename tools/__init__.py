@@ -1,0 +1,1 @@
+"""Programs that build, check and test Strongroom; no part of the product."""

@@ -1,0 +1,34 @@
+"""Only ``sealing/`` and ``pki/keys.py`` make key material, so that two places answer for its quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tools.lints.model import Finding, Module, report
+
+NAME = "only_sealing_and_pki_make_keys"
+_ALLOWED = ("sealing/", "pki/keys.py")
+_NAMES = frozenset(
+    {
+        "os.getrandom",
+        "os.urandom",
+        "random.SystemRandom",
+        "secrets.randbits",
+        "secrets.token_bytes",
+        "secrets.token_hex",
+        "secrets.token_urlsafe",
+    }
+)
+_METHODS = frozenset({"generate_key", "generate_private_key"})
+_KEY_CLASSES = ("PrivateKey", "OctKey", "RSAKey", "ECKey", "OKPKey", "Fernet")
+
+
+def check(module: Module) -> Iterator[Finding]:
+    """Yield random bytes and key generation elsewhere."""
+    if module.lies_in(*_ALLOWED):
+        return
+    for line, name in module.references():
+        owner, _, method = name.rpartition(".")
+        makes_key = method in _METHODS or (method == "generate" and owner.endswith(_KEY_CLASSES))
+        if name in _NAMES or makes_key:
+            yield report(NAME, module, line, f"{name} is used outside {' and '.join(_ALLOWED)}")
