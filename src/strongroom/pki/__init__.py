@@ -1,0 +1,1 @@
+"""Rules about certificates, keys and signing requests; pure functions over `cryptography`."""
