@@ -1,0 +1,1 @@
+"""HTTP adapters: they translate; the rules live in the domain."""

@@ -1,0 +1,56 @@
+"""Builds the ASGI application from the operation tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from strongroom.api.edge import Edge, PathEndpoint, method_not_allowed, not_found
+from strongroom.api.operations import Operation, Work
+
+NOT_FOUND = Operation(
+    name="no_such_path",
+    method="GET",
+    path="/",
+    action="public",
+    handler=not_found,
+    work=Work.POINT,
+    summary="",
+    tag="",
+    audit=False,
+)
+METHOD_NOT_ALLOWED = Operation(
+    name="no_such_method",
+    method="GET",
+    path="/",
+    action="public",
+    handler=method_not_allowed,
+    work=Work.POINT,
+    summary="",
+    tag="",
+    audit=False,
+)
+
+
+def build_app(
+    edge: Edge, operations: Sequence[Operation]
+) -> Starlette:
+    """Return the application that serves the operations and nothing else."""
+    by_path: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, []).append(operation)
+    routes: list[BaseRoute] = [
+        Route(path, endpoint=PathEndpoint(edge, items, METHOD_NOT_ALLOWED)) for path, items in by_path.items()
+    ]
+    app = Starlette(routes=routes)
+
+    async def no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+        await edge.run(NOT_FOUND, scope, receive, send)
+
+    app.router.default = no_such_path
+    # Paths with and without the last slash are operations of their own where a contract has both.
+    app.router.redirect_slashes = False
+    return app

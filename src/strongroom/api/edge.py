@@ -1,0 +1,352 @@
+"""Runs operations: authenticate, authorise, read the body, handle, commit, audit, answer.
+
+The only asynchronous code. Handlers are synchronous and run on the event loop when their work is
+short, else in a thread; changes go to the store's writer and are awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from strongroom.api.client_address import ClientAddress
+from strongroom.api.operations import Call, Operation, Pending, Reply, Work
+from strongroom.api.problems import errors_reply, status_of, visible_detail
+from strongroom.api.services import Services
+from strongroom.domain.access.decide import require
+from strongroom.domain.access.principals import ANONYMOUS, Principal
+from strongroom.domain.change import Refused
+from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Reason, Target
+from strongroom.domain.ports import Unit
+from strongroom.kernel.errors import (
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    Internal,
+    Invalid,
+    NotFound,
+    StrongroomError,
+    TooLarge,
+    Unauthenticated,
+)
+from strongroom.kernel.ids import AuditId
+
+T = TypeVar("T")
+Encoder = Callable[[Any], bytes]
+
+_encode: Final[Encoder] = msgspec.json.Encoder().encode
+_BASE_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=31536000"),
+)
+_MAX_TOKEN: Final = 16_384
+_LOOP_WORK: Final = (Work.POINT, Work.WRITE)
+
+
+class Observer(Protocol):
+    """Hears about requests: metrics and the access log."""
+
+    def finished(self, call: Call, status: int, seconds: float) -> None:
+        """Note an answered request."""
+        ...
+
+    def crashed(self, call: Call, error: BaseException) -> None:
+        """Note a bug; the only place where its text goes."""
+        ...
+
+
+class Edge:
+    """Runs every operation the same way."""
+
+    def __init__(
+        self, services: Services, observer: Observer, addresses: ClientAddress, *, threads: int = 8
+    ) -> None:
+        self._services = services
+        self._observer = observer
+        self._addresses = addresses
+        self._inline = services.storage.reads_inline
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="strongroom-request")
+
+    def close(self) -> None:
+        """End the worker threads after their present work."""
+        self._threads.shutdown(wait=True)
+
+    async def run(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry one request through its operation and answer it."""
+        started = time.perf_counter()
+        headers = _headers(scope)
+        call = self._call(operation, scope, headers)
+        try:
+            reply = await self._answer(call, receive)
+        except StrongroomError as error:
+            reply = await self._refuse(call, error)
+        except Exception as error:  # the last line of defence: a bug becomes a 500 with a trace id
+            self._observer.crashed(call, error)
+            reply = await self._refuse(call, Internal(ErrorCode.INTERNAL, "unexpected error"))
+        status = reply.status or operation.status
+        if "strongroom.allow" in scope:
+            reply.headers = {**reply.headers, "Allow": scope["strongroom.allow"]}
+        await self._send(call, reply, status, send, head=scope["method"] == "HEAD")
+        self._observer.finished(call, status, time.perf_counter() - started)
+
+    def _call(self, operation: Operation, scope: Scope, headers: Mapping[str, str]) -> Call:
+        address, base_url = self._addresses.of(scope, headers)
+        return Call(
+            operation=operation,
+            services=self._services,
+            principal=ANONYMOUS,
+            path=scope.get("path_params") or {},
+            query=_query(scope["query_string"]) if scope["query_string"] else {},
+            headers=headers,
+            address=address,
+            request_id=str(uuid.uuid4()),
+            base_url=base_url,
+            target=Target(type=operation.target_type),
+            extensions=headers.get("x-strongroom-extensions") == "1",
+        )
+
+    async def _answer(self, call: Call, receive: Receive) -> Reply:
+        operation = call.operation
+        if operation.action != "public":
+            call.principal = await self._authenticate(call)
+            require(call.principal, operation.action)
+        if operation.guard is not None:
+            await self._do(operation.guard, call, Work.POINT)
+        _check_accept(call)
+        if operation.method in ("POST", "PUT", "PATCH"):
+            await self._read_body(call, receive)
+        outcome = await self._do(operation.handler, call, operation.work)
+        if isinstance(outcome, Pending):
+            return await self._commit(call, outcome)
+        if operation.audit:
+            waiting = self._services.storage.record(self._entry(call, Outcome.SUCCESS))
+            if waiting is not None:
+                await asyncio.wrap_future(waiting)
+        return outcome
+
+    async def _commit(self, call: Call, pending: Pending) -> Reply:
+        def unit_of_work(unit: Unit) -> Any:
+            result = pending.commit(unit)
+            if call.operation.audit and not isinstance(result, Refused):
+                unit.audit(self._entry(call, Outcome.SUCCESS))
+            return result
+
+        result = await asyncio.wrap_future(self._services.storage.submit(unit_of_work))
+        if isinstance(result, Refused):
+            raise result.error
+        return pending.reply(result)
+
+    async def _do(self, fn: Callable[[Call], T], call: Call, work: Work) -> T:
+        if self._inline and work in _LOOP_WORK:
+            return fn(call)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, fn, call)
+
+    async def _authenticate(self, call: Call) -> Principal:
+        token = _bearer(call.headers)
+        authenticator = self._services.authenticator
+        known = authenticator.cached(token, call.address)
+        if known is not None:
+            return known
+
+        def look_up(_: Call) -> Principal:
+            return authenticator.authenticate(token, call.address)
+
+        return await self._do(look_up, call, Work.POINT)
+
+    async def _read_body(self, call: Call, receive: Receive) -> None:
+        limit = self._services.limits.request_bytes
+        if int(call.headers.get("content-length") or 0) > limit:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Invalid(ErrorCode.MALFORMED_REQUEST, "The connection ended before the request was complete.")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
+            if not message.get("more_body"):
+                break
+        raw = b"".join(parts)
+        encoding = call.headers.get("content-encoding", "identity").lower()
+        if encoding == "gzip" and raw:
+            raw = _gunzip(raw, limit)
+        elif encoding not in ("identity", "gzip"):
+            raise Invalid(
+                ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding must be gzip or absent.", field="Content-Encoding"
+            )
+        if raw or call.operation.body_required:
+            _check_media_type(call)
+        call.raw_body = raw
+
+    async def _refuse(self, call: Call, error: StrongroomError) -> Reply:
+        if call.operation.audit:
+            denied = isinstance(error, Unauthenticated | Forbidden)
+            reason = Reason(
+                code=str(status_of(error)),
+                type="Unauthorized" if denied else error.code.value,
+                message=visible_detail(error),
+            )
+            outcome = Outcome.DENIED if denied else Outcome.FAILURE
+            waiting = self._services.storage.record(self._entry(call, outcome, reason))
+            if waiting is not None:
+                await asyncio.wrap_future(waiting)
+        if call.operation.problems is not None:
+            return call.operation.problems(error, call.request_id)
+        return errors_reply(error, call.request_id, call.base_url)
+
+    def _entry(self, call: Call, outcome: Outcome, reason: Reason | None = None) -> AuditEntry:
+        principal = call.principal
+        action = call.operation.action
+        return AuditEntry(
+            id=AuditId(call.request_id),
+            time=self._services.clock.now(),
+            initiator=Initiator(
+                id=principal.iam_id,
+                name=principal.name,
+                type=principal.kind.value,
+                address=call.address,
+                credential_id=principal.credential_id,
+            ),
+            action=f"secrets-manager.{call.operation.name}" if action == "public" else action.audit_name,
+            target=call.target,
+            outcome=outcome,
+            reason=reason,
+            request_id=call.request_id,
+        )
+
+    async def _send(self, call: Call, reply: Reply, status: int, send: Send, *, head: bool) -> None:
+        headers = [*_BASE_HEADERS, (b"x-global-transaction-id", call.request_id.encode())]
+        headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+        if reply.stream is not None:
+            headers.append((b"content-type", reply.content_type.encode()))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            loop = asyncio.get_running_loop()
+            while (part := await loop.run_in_executor(self._threads, next, reply.stream, None)) is not None:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        body = b""
+        if reply.body is not None:
+            body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
+            headers.append((b"content-type", reply.content_type.encode()))
+        if status != 204:  # noqa: PLR2004
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+class PathEndpoint:
+    """All methods of one path, as an ASGI application."""
+
+    def __init__(self, edge: Edge, operations: Sequence[Operation], fallback: Operation) -> None:
+        self._edge = edge
+        self._by_method: dict[str, Operation] = {operation.method: operation for operation in operations}
+        if "GET" in self._by_method:
+            self._by_method["HEAD"] = self._by_method["GET"]
+        self._allow = ", ".join(sorted(self._by_method))
+        self._fallback = fallback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the operation of the request's method, or answer 405."""
+        operation = self._by_method.get(scope["method"])
+        if operation is None:
+            scope["strongroom.allow"] = self._allow
+            operation = self._fallback
+        await self._edge.run(operation, scope, receive, send)
+
+
+def not_found(call: Call) -> Reply:
+    """Answer a path that no operation has."""
+    raise NotFound(ErrorCode.NOT_FOUND, "There is no such path here.", hint="The paths are listed in /openapi.json.")
+
+
+def method_not_allowed(call: Call) -> Reply:
+    """Answer a method that the path does not have."""
+    raise Conflict(
+        ErrorCode.METHOD_NOT_ALLOWED,
+        "This path does not have that method.",
+        hint="The methods are listed in /openapi.json.",
+    )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
+    except (UnicodeError, ValueError):
+        # An undecodable query is refused by the parameter it breaks, not here where nobody is known yet.
+        return {"?": ""}
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    value = headers.get("authorization", "")
+    scheme, _, token = value.partition(" ")
+    token = token.strip()
+    if not value:
+        raise Unauthenticated(
+            ErrorCode.TOKEN_MISSING,
+            "The request has no Authorization header.",
+            hint="Send 'Authorization: Bearer <token>' with a token from POST /identity/token.",
+        )
+    if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN:
+        raise Unauthenticated(
+            ErrorCode.TOKEN_INVALID, "The Authorization header must be 'Bearer' and an access token."
+        )
+    return token
+
+
+def _check_accept(call: Call) -> None:
+    accept = call.headers.get("accept")
+    if not accept or call.operation.response is None:
+        return
+    wanted = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    offered = call.operation.response_content_type
+    if not wanted & {"*/*", offered, f"{offered.partition('/')[0]}/*", "application/json"}:
+        raise Invalid(
+            ErrorCode.NOT_ACCEPTABLE, f"This operation answers {offered}; the Accept header excludes it.", field="Accept"
+        )
+
+
+def _check_media_type(call: Call) -> None:
+    given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in call.operation.media_types:
+        allowed = " or ".join(call.operation.media_types)
+        raise Invalid(
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            f"The Content-Type of this operation must be {allowed}.",
+            field="Content-Type",
+        )
+
+
+def _gunzip(raw: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        text = stream.decompress(raw, limit + 1)
+    except zlib.error:
+        raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request body is not valid gzip data.") from None
+    if len(text) > limit:
+        raise _too_large(limit)
+    if not stream.eof:
+        raise Invalid(ErrorCode.MALFORMED_REQUEST, "The gzip request body is incomplete.")
+    return text
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(ErrorCode.REQUEST_TOO_LARGE, f"The request body is larger than {limit} bytes after decompression.")

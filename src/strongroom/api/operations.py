@@ -1,0 +1,246 @@
+"""What one operation declares; routing, authorisation, audit and OpenAPI are derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import msgspec
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from strongroom.domain.access.actions import Action
+from strongroom.domain.access.decide import require
+from strongroom.domain.access.principals import Principal, Scope
+from strongroom.domain.audit.record import Target
+from strongroom.domain.ports import Unit
+from strongroom.kernel.errors import ErrorCode, Invalid, StrongroomError
+
+if TYPE_CHECKING:
+    from strongroom.api.services import Services
+
+M = TypeVar("M")
+
+JSON_BODY: Final = ("application/json",)
+MERGE_PATCH: Final = ("application/merge-patch+json", "application/json")
+FORM_BODY: Final = ("application/x-www-form-urlencoded",)
+
+
+class Work(Enum):
+    """What kind of work an operation is; decides where it runs (design, section 3)."""
+
+    POINT = "point"
+    """Reads by primary key: on the event loop where the store allows it."""
+    SCAN = "scan"
+    """May walk an index: in a reader thread."""
+    WRITE = "write"
+    """Prepares quickly, then waits for its commit."""
+    SLOW_WRITE = "slow_write"
+    """Prepares with keys, signatures or checks: in a worker thread, then waits for its commit."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """An answer: plain values for the encoder, or text and bytes as they are."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    stream: Iterator[bytes] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """An answer that is given once its unit of work is on disk."""
+
+    commit: Callable[[Unit], Any]
+    reply: Callable[[Any], Reply]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request on its way through an operation.
+
+    Attributes:
+        raw_body: empty until the caller's authorisation is settled.
+        target: what the audit trail names; handlers make it more precise.
+        found: what the guard looked up for the handler.
+        base_url: scheme and host the client used, for links.
+        extensions: whether the client asked for Strongroom's additions (``X-Strongroom-Extensions: 1``).
+    """
+
+    operation: Operation
+    services: Services
+    principal: Principal
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    address: str | None
+    request_id: str
+    base_url: str
+    raw_body: bytes = b""
+    target: Target
+    found: Any = None
+    extensions: bool = False
+
+    def json(self) -> Any:
+        """Return the body as plain values.
+
+        Raises:
+            Invalid: ``malformed_request`` if the body is no JSON document.
+
+        Source: RFC 8259; NaN, lone surrogates and trailing text are refused.
+        """
+        return decode_json(self.raw_body)
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body, which must be a JSON object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request body must be a JSON object.")
+        return value
+
+    def parse(self, model: type[M]) -> M:
+        """Return the body as a request model; every broken rule is reported.
+
+        Raises:
+            Invalid: names each member at fault.
+        """
+        return validate(model, self.json_object())
+
+    def parse_query(self, model: type[M]) -> M:
+        """Return the query parameters as a model; text is converted to numbers and booleans."""
+        return validate(model, dict(self.query), strict=False)
+
+    def scope(self) -> Scope:
+        """Return where the caller may do this operation's action."""
+        assert isinstance(self.operation.action, Action)  # noqa: S101  (public operations have no scope)
+        return require(self.principal, self.operation.action)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of an API.
+
+    Attributes:
+        name: the contract's operation name; unique; OpenAPI's ``operationId``.
+        path: with ``{names}`` in braces.
+        action: what the caller must be allowed to do, or ``public`` for nobody in particular.
+        guard: looks up and authorises the addressed thing before the body is read.
+        request: model (or union) of the body, for parsing and OpenAPI.
+        query: model of the query parameters.
+        response: model of the answer, for OpenAPI.
+        target_type: what the audit trail calls the thing acted on.
+        audit: whether the trail records it.
+        problems: renders errors (each API has its envelope).
+    """
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    action: Action | Literal["public"]
+    handler: Callable[[Call], Reply | Pending]
+    work: Work
+    summary: str
+    tag: str
+    status: int = 200
+    description: str = ""
+    guard: Callable[[Call], None] | None = None
+    request: Any = None
+    query: type[BaseModel] | None = None
+    response: Any = None
+    response_content_type: str = "application/json"
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    media_types: tuple[str, ...] = JSON_BODY
+    body_required: bool = True
+    target_type: str = "instance"
+    audit: bool = True
+    problems: Callable[[StrongroomError, str], Reply] | None = None
+    extension: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an operation that does not say who may call it."""
+        if not isinstance(self.action, Action) and self.action != "public":
+            message = f"operation {self.name} declares no action"
+            raise TypeError(message)
+
+
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def validate(model: type[M], value: Any, *, strict: bool = True, prefix: str = "") -> M:
+    """Check plain values against a model.
+
+    Args:
+        model: a pydantic model, or a union of models with a discriminator.
+        value: what the JSON decoder gave.
+        strict: refuse text for numbers and the like (bodies); off for query parameters.
+        prefix: put before field names.
+
+    Raises:
+        Invalid: one problem, or all of them as ``causes``; never shows the refused value.
+    """
+    adapter = _adapters.get(model)
+    if adapter is None:
+        adapter = _adapters[model] = TypeAdapter(model)
+    try:
+        return adapter.validate_python(value, strict=strict)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise _to_invalid(error, prefix) from None
+
+
+def decode_json(raw: bytes) -> Any:
+    """Decode a JSON document."""
+    if not raw:
+        raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request needs a JSON body; it is empty.")
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8 or nested too deeply"
+        raise Invalid(ErrorCode.MALFORMED_REQUEST, f"The request body is not valid JSON: {reason}.") from None
+
+
+def _to_invalid(error: ValidationError, prefix: str) -> Invalid:
+    causes = []
+    for item in error.errors(include_url=False, include_context=True, include_input=False):
+        location = _field_name(item["loc"], prefix)
+        kind = item["type"]
+        if kind == "missing":
+            causes.append(Invalid(ErrorCode.MISSING_FIELD, f"{location} is required.", field=location))
+        elif kind == "extra_forbidden":
+            causes.append(
+                Invalid(
+                    ErrorCode.UNKNOWN_FIELD,
+                    f"{location} is not a field of this request.",
+                    field=location,
+                    hint="Remove it, or check its spelling against /openapi.json.",
+                )
+            )
+        elif kind in {"union_tag_not_found", "union_tag_invalid"}:
+            context = item.get("ctx", {})
+            name = str(context.get("discriminator", "'type'")).strip("'")
+            allowed = context.get("expected_tags", "")
+            suffix = f" It must be one of {allowed}." if allowed else ""
+            missing = kind == "union_tag_not_found"
+            text = f"{name} is required." if missing else f"{name} has a value that is not known here."
+            code = ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD
+            causes.append(Invalid(code, text + suffix, field=f"{prefix}{name}"))
+        else:
+            causes.append(Invalid(ErrorCode.INVALID_FIELD, f"{location}: {item['msg']}.", field=location))
+    if len(causes) == 1:
+        return causes[0]
+    return Invalid(causes[0].code, causes[0].detail, field=causes[0].field, causes=causes)
+
+
+def _field_name(location: tuple[int | str, ...], prefix: str) -> str:
+    text = prefix
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif text and not text.endswith("."):
+            text += f".{part}"
+        else:
+            text += str(part)
+    return text or "body"

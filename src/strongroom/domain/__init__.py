@@ -1,0 +1,1 @@
+"""What the product means: rules and plain data, knowing ports only."""

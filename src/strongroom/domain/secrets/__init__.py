@@ -1,0 +1,1 @@
+"""Secrets, their versions and locks."""

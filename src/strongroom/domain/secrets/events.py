@@ -1,0 +1,53 @@
+"""Names of lifecycle events, and writing them into the outbox.
+
+Source: contract domain section 7.1. Payloads are metadata only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from strongroom.domain.ports import Unit
+from strongroom.domain.secrets.model import Secret
+from strongroom.kernel.time import format_rfc3339
+
+PREFIX = "com.ibm.cloud.secrets-manager."
+
+
+class EventType(StrEnum):
+    """What happened to a secret."""
+
+    CREATED = "secret_created"
+    ROTATED = "secret_rotated"
+    ROTATION_FAILED = "secret_rotation_failed"
+    ROTATION_BLOCKED = "secret_rotation_blocked"
+    EXPIRED = "secret_expired"
+    EXPIRATION_BLOCKED = "secret_expiration_blocked"
+    DELETED = "secret_deleted"
+    DELETION_BLOCKED = "secret_deletion_blocked"
+    DATA_REMOVED = "secret_data_removed"
+    VERSION_DATA_DELETED = "secret_version_data_deleted"
+
+
+def emit(unit: Unit, event: EventType, secret: Secret, *, by: str, at: datetime, reason: str | None = None) -> None:
+    """Write an event about a secret with the change that it tells of."""
+    details: dict[str, Any] = {
+        "event_time": format_rfc3339(at),
+        "event_triggered_by": by,
+        "secret_id": secret.id,
+        "secret_name": secret.name,
+        "secret_group_id": secret.group_id,
+    }
+    names = [secret.attributes.get("common_name"), *secret.attributes.get("alt_names", ())]
+    domains = list(dict.fromkeys(name for name in names if name))
+    if domains:
+        details["domains"] = ",".join(domains)
+    if "serial_number" in secret.attributes:
+        details["serial_number"] = secret.attributes["serial_number"]
+    if secret.expires_at is not None:
+        details["secret_expiration"] = format_rfc3339(secret.expires_at)
+    if reason is not None:
+        details["failure_reason"] = reason
+    unit.events.add(PREFIX + event.value, "", secret, at, details)

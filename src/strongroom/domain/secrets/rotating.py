@@ -1,0 +1,183 @@
+"""New versions: rotation by hand, by policy, and restore.
+
+Source: contract domain sections 2.4, 2.5, 2.8 and 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from strongroom.domain.access.principals import Principal
+from strongroom.domain.change import Change, Refused
+from strongroom.domain.engine import Engine, NewValues, Prepared
+from strongroom.domain.ports import Unit
+from strongroom.domain.secrets.checks import check_metadata
+from strongroom.domain.secrets.context import Context, VersionView, actor, changed_meanwhile
+from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.locking import locked
+from strongroom.domain.secrets.lookup import version_id_of
+from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version
+from strongroom.domain.secrets.rotation import next_rotation
+from strongroom.kernel.errors import ErrorCode, Invalid, Problems
+from strongroom.kernel.ids import VersionId, new_uuid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A request for a new version, shapes checked.
+
+    Attributes:
+        restore_from: version reference to bring back, instead of new values.
+        custom_metadata: replaces the secret's; ``None`` keeps it.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    restore_from: str | None = None
+    custom_metadata: Mapping[str, Any] | None = None
+    version_custom_metadata: Mapping[str, Any] | None = None
+    automatic: bool = False
+    answer_carries_payload: bool = True
+
+
+class SecretRotation:
+    """Makes new versions."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def rotate(self, principal: Principal, secret: Secret, new: NewVersion) -> Change[VersionView | Refused]:
+        """Prepare a new version of a secret that the caller may rotate.
+
+        Raises:
+            Invalid: every broken rule, by field; or the secret's state or type does not allow it.
+        """
+        context = self._context
+        engine = context.engine(secret.secret_type)
+        problems = Problems()
+        limit = context.work.limits.metadata_bytes
+        check_metadata(problems, new.custom_metadata, field="custom_metadata", limit=limit)
+        check_metadata(problems, new.version_custom_metadata, field="version_custom_metadata", limit=limit)
+        problems.raise_any()
+        _require_rotatable(secret)
+        prepared = self._restored(engine, secret, new) if new.restore_from else self._rotated(engine, secret, new)
+        payload = prepared.payload
+        version_id = VersionId(new_uuid())
+        sealed = context.vault.seal_payload(version_id, payload) if payload is not None else None
+        state = prepared.private_state
+        sealed_state = context.vault.seal_state(secret.id, state) if state is not None else None
+
+        def commit(unit: Unit) -> VersionView | Refused:
+            at = context.now()
+            now = unit.secrets.find_for_update(secret.id)
+            if now is None or (prepared.relies_on_secret and now.row_version != secret.row_version):
+                raise changed_meanwhile()
+            _require_rotatable(now)
+            if now.previous_version_id is not None and unit.locks.names(now.id).get(now.previous_version_id):
+                refusal = locked()
+                emit(unit, EventType.ROTATION_BLOCKED, now, by=actor(principal), at=at, reason=refusal.detail)
+                return Refused(refusal)
+            version = Version(
+                id=version_id,
+                secret_id=now.id,
+                number=now.versions_made + 1,
+                created_at=at,
+                created_by=principal.iam_id,
+                auto_rotated=new.automatic,
+                downloaded=new.answer_carries_payload,
+                payload_available=True,
+                expires_at=prepared.expires_at,
+                attributes=prepared.version_attributes,
+                custom_metadata=(
+                    new.version_custom_metadata
+                    if new.version_custom_metadata is not None
+                    else prepared.version_custom_metadata
+                ),
+            )
+            unit.versions.add(version, sealed)
+            keep = [version_id] if now.current_version_id is None else [version_id, now.current_version_id]
+            unit.versions.erase_payloads_except(now.id, keep)
+            total = unit.versions.trim(now.id, context.work.limits.versions_kept)
+            saved = unit.secrets.save(
+                replace(
+                    now,
+                    attributes=prepared.attributes,
+                    rotation=prepared.rotation,
+                    private_state=sealed_state if sealed_state is not None else now.private_state,
+                    warnings=prepared.warnings,
+                    custom_metadata=new.custom_metadata if new.custom_metadata is not None else now.custom_metadata,
+                    state=State.ACTIVE,
+                    updated_at=at,
+                    expires_at=prepared.expires_at,
+                    next_rotation_at=next_rotation(prepared.rotation, at),
+                    rotation_status="none",
+                    versions_total=total,
+                    versions_made=now.versions_made + 1,
+                    previous_version_id=now.current_version_id,
+                    current_version_id=version_id,
+                    downloaded=new.answer_carries_payload,
+                )
+            )
+            if prepared.on_commit is not None:
+                prepared.on_commit(unit, saved)
+            emit(unit, EventType.ROTATED, saved, by=actor(principal), at=at)
+            return VersionView(secret=saved, version=version, payload=payload)
+
+        return Change(commit)
+
+    def _rotated(self, engine: Engine, secret: Secret, new: NewVersion) -> Prepared:
+        context = self._context
+        stored = context.storage.read(lambda unit: unit.secrets.find_current(secret.id))
+        values = NewValues(
+            values=new.values, version_custom_metadata=new.version_custom_metadata, automatic=new.automatic
+        )
+        return engine.prepare_version(context.work, context.present(secret, stored), values)
+
+    def _restored(self, engine: Engine, secret: Secret, new: NewVersion) -> Prepared:
+        context = self._context
+        if not engine.restorable:
+            raise Invalid(
+                ErrorCode.NOT_SUPPORTED,
+                f"Secrets of type {secret.secret_type} do not support restore.",
+                field="restore_from_version",
+            )
+        reference = new.restore_from or ""
+        wanted = version_id_of(secret, reference)
+        if wanted == secret.current_version_id or wanted != secret.previous_version_id:
+            raise Invalid(
+                ErrorCode.INVALID_FIELD,
+                "restore_from_version must name the previous version: 'previous' or its id.",
+                field="restore_from_version",
+            )
+
+        def look_up(unit: Any) -> tuple[Version | None, bytes | None, StoredPayload | None]:
+            return (
+                unit.versions.find(secret.id, wanted),
+                unit.versions.find_sealed(secret.id, wanted),
+                unit.secrets.find_current(secret.id),
+            )
+
+        version, sealed, stored = context.storage.read(look_up)
+        if version is None or sealed is None:
+            raise Invalid(
+                ErrorCode.PAYLOAD_NOT_AVAILABLE, "Version previous has no data.", field="restore_from_version"
+            )
+        if version.expires_at is not None and version.expires_at <= context.now():
+            raise Invalid(ErrorCode.STATE_FORBIDS, "Version previous is not active.", field="restore_from_version")
+        payload = context.vault.open_payload(wanted, sealed)
+        prepared = engine.prepare_restore(context.work, context.present(secret, stored), payload)
+        return replace(prepared, relies_on_secret=True)
+
+
+def _require_rotatable(secret: Secret) -> None:
+    if secret.state is State.ACTIVE:
+        return
+    if secret.state in (State.DESTROYED, State.DEACTIVATED) and secret.secret_type in CERTIFICATE_TYPES:
+        return
+    if secret.state is State.PRE_ACTIVATION and "managed_csr" in secret.attributes:
+        return
+    raise Invalid(
+        ErrorCode.STATE_FORBIDS,
+        f"A secret in state {secret.state.description} cannot get a new version; it can only be deleted.",
+    )
