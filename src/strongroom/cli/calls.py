@@ -1,0 +1,284 @@
+"""Commands that are one API call, declared as data.
+
+A `Call` says which options there are and where each value goes (path, query, body); one function makes the click
+command out of it, another carries it out. Nearly every command of the contract is such a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import click
+
+from strongroom.cli.command import BooleanValue, StrongroomCommand
+from strongroom.cli.registry import summary_of
+from strongroom.cli.values import DateValue, DurationValue, FileText, JsonValue, ListValue, PemValue
+
+if TYPE_CHECKING:
+    from strongroom.cli.session import Session
+
+
+class Kind(Enum):
+    """What an option's value is."""
+
+    TEXT = "text"
+    INT = "int"
+    BOOL = "bool"
+    LIST = "list"
+    DATE = "date"
+    DURATION = "duration"
+    JSON = "json"
+    JSON_LIST = "json list"
+    PEM = "pem"
+    FILE = "file"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opt:
+    """One option of a call.
+
+    Attributes:
+        names: spellings, the one to print first.
+        to: ``path.id``, ``query.limit``, ``body.name``, or ``body`` for the whole body.
+        help: one line.
+        kind: form of the value.
+        required: there is no call without it.
+        choices: the allowed words.
+        low: smallest number.
+        high: largest number.
+        types: secret types whose body has this field; all when empty.
+    """
+
+    names: tuple[str, ...]
+    to: str
+    help: str = ""
+    kind: Kind = Kind.TEXT
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    low: int | None = None
+    high: int | None = None
+    types: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """Return the name under which click hands the value over."""
+        return self.names[0].lstrip("-").replace("-", "_")
+
+    @property
+    def place(self) -> str:
+        """Return ``path``, ``query`` or ``body``."""
+        return self.to.partition(".")[0]
+
+    @property
+    def member(self) -> str:
+        """Return the name inside that place; empty for the whole body."""
+        return self.to.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One API operation as a command.
+
+    Attributes:
+        name: command word; its summary stands in the registry.
+        method: HTTP method.
+        path: path with ``{placeholders}`` for the options that go to ``path``.
+        options: what can be given.
+        example: command lines for the help.
+        details: more paragraphs of help.
+        items: key of the list in the answer of a paged operation.
+        table: built-in query for tables.
+        needs: body members that must be given when the whole body is not.
+        empty_body: ``{}`` is sent when no body option was given; otherwise that is an error.
+        confirm: question before it is done.
+    """
+
+    name: str
+    method: str
+    path: str
+    options: tuple[Opt, ...] = ()
+    example: str
+    details: str = ""
+    items: str | None = None
+    table: str | None = None
+    needs: tuple[str, ...] = ()
+    empty_body: bool = False
+    confirm: str | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Tell whether the operation takes a body."""
+        return self.method in {"POST", "PUT", "PATCH"}
+
+
+def build_command(call: Call) -> click.Command:
+    """Return the click command for a call."""
+    params: list[click.Parameter] = [_build_option(opt) for opt in call.options]
+    if call.items:
+        params.append(
+            click.Option(
+                ["--all-pages"], type=BooleanValue(), metavar="[BOOL]", help="Fetch every page, print one list."
+            )
+        )
+    if call.confirm:
+        params.append(click.Option(["-f", "--force", "--yes"], is_flag=True, help="Do not ask."))
+
+    def run(**values: Any) -> None:
+        _carry_out(click.get_current_context(), call, values)
+
+    summary = summary_of(call.name)
+    text = summary + (f"\n\n{call.details}" if call.details else "")
+    return StrongroomCommand(
+        name=call.name, params=params, callback=run, help=text, short_help=summary, example=call.example
+    )
+
+
+def commands_of(*calls: Call) -> dict[str, click.Command]:
+    """Return the commands of these calls by their words."""
+    return {call.name: build_command(call) for call in calls}
+
+
+def _build_option(opt: Opt) -> click.Option:
+    kinds: Mapping[Kind, click.ParamType[Any]] = {
+        Kind.TEXT: click.STRING,
+        Kind.INT: click.IntRange(min=opt.low, max=opt.high),
+        Kind.BOOL: BooleanValue(),
+        Kind.LIST: ListValue(),
+        Kind.DATE: DateValue(),
+        Kind.DURATION: DurationValue(),
+        Kind.JSON: JsonValue(dict),
+        Kind.JSON_LIST: JsonValue(list),
+        Kind.PEM: PemValue(),
+        Kind.FILE: FileText(),
+        Kind.CHOICE: click.Choice(opt.choices),
+    }
+    return click.Option(
+        [*opt.names, opt.key],
+        type=kinds[opt.kind],
+        required=opt.required,
+        multiple=opt.kind is Kind.LIST,
+        metavar="[BOOL]" if opt.kind is Kind.BOOL else None,
+        help=opt.help,
+    )
+
+
+def _carry_out(ctx: click.Context, call: Call, values: Mapping[str, Any]) -> None:
+    session: Session = ctx.find_root().obj
+    given = [opt for opt in call.options if _is_given(ctx, opt)]
+    path = call.path.format(**{o.member: _segment(o, values) for o in call.options if o.place == "path"})
+    query = {o.member: _query_text(_value(o, values)) for o in given if o.place == "query"}
+    body = _body(session, call, [o for o in given if o.place == "body"], values) if call.has_body else None
+    if call.confirm:
+        session.confirm(call.confirm.format(**values), given=bool(values.get("force")))
+    if call.items and values.get("all_pages"):
+        answer = _all_pages(session, path, query, call.items)
+    else:
+        answer = session.client.call(call.method, path, query=query, body=body)
+        _tell_of_more(session, call, answer)
+    session.emit(answer, query=call.table)
+
+
+def _segment(opt: Opt, values: Mapping[str, Any]) -> str:
+    """Return one path segment; an empty one, or dots, would address something else."""
+    text = str(values[opt.key])
+    if not text.strip(". "):
+        message = f"{opt.names[0]} must not be empty or made of dots."
+        raise click.UsageError(message)
+    return quote(text, safe="")
+
+
+def _is_given(ctx: click.Context, opt: Opt) -> bool:
+    return ctx.get_parameter_source(opt.key) is click.core.ParameterSource.COMMANDLINE
+
+
+def _value(opt: Opt, values: Mapping[str, Any]) -> Any:
+    value = values[opt.key]
+    if opt.kind is Kind.LIST:
+        return [item for part in value for item in part]
+    if opt.kind is Kind.DATE and value == "null":
+        return None
+    return value
+
+
+def _query_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _body(session: Session, call: Call, given: list[Opt], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request body from the whole-body option or from single options, never both."""
+    whole = [opt for opt in given if not opt.member]
+    single = [opt for opt in given if opt.member]
+    if whole and single:
+        names = ", ".join(opt.names[0] for opt in single)
+        message = f"{whole[0].names[0]} is the whole body; it cannot be combined with {names}."
+        raise click.UsageError(message)
+    if whole:
+        body: dict[str, Any] = values[whole[0].key]
+        return body
+    secret_type = next((str(values[o.key]) for o in single if o.member == "secret_type"), None)
+    body = {}
+    for opt in single:
+        if secret_type and opt.types and secret_type not in opt.types:
+            session.note(f"{opt.names[0]} was left out: a secret of type {secret_type} has no such field.")
+            continue
+        if opt.member in body:
+            message = f"{opt.names[0]} gives {opt.member} a second time."
+            raise click.UsageError(message)
+        body[opt.member] = _value(opt, values)
+    _modernise(session, body)
+    missing = [o.names[0] for o in call.options if o.member in call.needs and o.member not in body]
+    if missing:
+        message = f"Missing {' and '.join(dict.fromkeys(missing))}."
+        raise click.UsageError(message)
+    if not body and not call.empty_body:
+        choice = ", ".join(o.names[0] for o in call.options if o.place == "body")
+        message = f"Nothing to send: give at least one of {choice}."
+        raise click.UsageError(message)
+    return body
+
+
+def _modernise(session: Session, body: dict[str, Any]) -> None:
+    """Rename the member of a rotation policy that old scripts use."""
+    rotation = body.get("rotation")
+    if isinstance(rotation, dict) and "enabled" in rotation and "auto_rotate" not in rotation:
+        body["rotation"] = {("auto_rotate" if key == "enabled" else key): value for key, value in rotation.items()}
+        session.note("The rotation member enabled is called auto_rotate now; it was renamed.")
+
+
+def _all_pages(session: Session, path: str, query: dict[str, str], items: str) -> dict[str, Any]:
+    """Follow ``next`` to the end and return one collection without page links."""
+    found: list[Any] = []
+    asked = dict(query)
+    while True:
+        page = session.client.call_object("GET", path, query=asked)
+        found += page.get(items, [])
+        offset = _next_offset(page)
+        # An offset that does not grow would be read for ever.
+        if offset is None or int(offset) <= int(asked.get("offset", 0)):
+            return {items: found, "total_count": page.get("total_count", len(found))}
+        asked["offset"] = offset
+
+
+def _next_offset(page: Mapping[str, Any]) -> str | None:
+    link = page.get("next")
+    href = link.get("href") if isinstance(link, dict) else None
+    if not isinstance(href, str):
+        return None
+    offset = parse_qs(urlsplit(href).query).get("offset", [""])[0]
+    return offset if offset.isdigit() else None
+
+
+def _tell_of_more(session: Session, call: Call, answer: object) -> None:
+    if not call.items or session.output != "table" or not isinstance(answer, dict) or not answer.get("next"):
+        return
+    shown = len(answer.get(call.items, []))
+    session.note(f"{shown} of {answer.get('total_count')} shown; --all-pages shows all, --offset the next ones.")

@@ -1,0 +1,126 @@
+"""Words and options that several topics share."""
+
+from __future__ import annotations
+
+from strongroom.cli.calls import Kind, Opt
+
+SECRET_TYPES = (
+    "arbitrary",
+    "iam_credentials",
+    "imported_cert",
+    "kv",
+    "private_cert",
+    "public_cert",
+    "service_credentials",
+    "username_password",
+    "custom_credentials",
+)
+
+ARBITRARY = frozenset({"arbitrary"})
+IMPORTED = frozenset({"imported_cert"})
+KV = frozenset({"kv"})
+PASSWORD = frozenset({"username_password"})
+EXPIRING = ARBITRARY | PASSWORD
+ROTATING = frozenset(
+    {
+        "iam_credentials",
+        "private_cert",
+        "public_cert",
+        "service_credentials",
+        "username_password",
+        "custom_credentials",
+    }
+)
+
+EXAMPLE_ID = "1f6a0d4e-52c3-4a58-9b7e-8e3f1c2d4b5a"
+EXAMPLE_GROUP = "8b0b6c1e-6f0a-4b77-9a55-0d3f5b6f7a10"
+
+PAYLOAD = (
+    Opt(names=("--arbitrary-payload",), to="body.payload", types=ARBITRARY, help="Text to keep."),
+    Opt(
+        names=("--arbitrary-payload-file",),
+        to="body.payload",
+        kind=Kind.FILE,
+        types=ARBITRARY,
+        help="The same from a file, or - for standard input.",
+    ),
+    Opt(
+        names=("--imported-cert-certificate",),
+        to="body.certificate",
+        kind=Kind.PEM,
+        types=IMPORTED,
+        help="Certificate as PEM, @FILE or -.",
+    ),
+    Opt(
+        names=("--imported-cert-intermediate",),
+        to="body.intermediate",
+        kind=Kind.PEM,
+        types=IMPORTED,
+        help="Chain as PEM, one certificate or several, @FILE or -.",
+    ),
+    Opt(
+        names=("--imported-cert-private-key",),
+        to="body.private_key",
+        kind=Kind.PEM,
+        types=IMPORTED,
+        help="Unencrypted key as PEM, @FILE or -; not together with a managed CSR.",
+    ),
+    Opt(
+        names=("--kv-data",),
+        to="body.data",
+        kind=Kind.JSON,
+        types=KV,
+        help='Keys and values as JSON, such as \'{"user": "app"}\', @FILE or -.',
+    ),
+)
+
+PASSWORD_VALUE = (
+    Opt(
+        names=("--username-password-password",),
+        to="body.password",
+        types=PASSWORD,
+        help="Password; left out, one is generated.",
+    ),
+    Opt(
+        names=("--username-password-password-file",),
+        to="body.password",
+        kind=Kind.FILE,
+        types=PASSWORD,
+        help="The same from a file, or - for standard input.",
+    ),
+)
+
+MANAGED_CSR = Opt(
+    names=("--imported-cert-managed-csr",),
+    to="body.managed_csr",
+    kind=Kind.JSON,
+    types=IMPORTED,
+    help='Fields of the signing request as JSON, such as \'{"common_name": "example.com"}\', @FILE or -.',
+)
+
+SECRET_ID = Opt(names=("--id",), to="path.id", required=True, help="Id of the secret.")
+OF_SECRET = Opt(names=("--secret-id",), to="path.secret_id", required=True, help="Id of the secret.")
+VERSION_ID = Opt(
+    names=("--id",), to="path.id", required=True, help="Id of the version, or the word current or previous."
+)
+
+
+def paging(limit: int, default: int, offset: int) -> tuple[Opt, ...]:
+    """Return the paging options of a list.
+
+    Args:
+        limit: largest page.
+        default: page size when none is given.
+        offset: largest offset.
+    """
+    return (
+        Opt(names=("--offset",), to="query.offset", kind=Kind.INT, low=0, high=offset, help="How many to pass over."),
+        Opt(
+            names=("--limit",),
+            to="query.limit",
+            kind=Kind.INT,
+            low=1,
+            high=limit,
+            help=f"Page size, 1 to {limit} ({default}).",
+        ),
+    )

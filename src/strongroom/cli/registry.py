@@ -1,0 +1,139 @@
+"""Name every command, where it lives and what it is for.
+
+The list of commands is printed from here, so that ``strongroom --help`` imports no command module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_COMMANDS = "strongroom.cli.commands"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One command word.
+
+    Attributes:
+        module: module that defines it, below ``cli/commands``.
+        attribute: name of the click command in that module; of its ``COMMANDS`` mapping when empty.
+        section: heading it stands under in the help.
+        summary: one sentence, the first line of its own help too.
+        hidden: an alias or old spelling, left out of the list.
+    """
+
+    module: str
+    section: str
+    summary: str
+    attribute: str = ""
+    hidden: bool = False
+
+    @property
+    def module_path(self) -> str:
+        """Return the full module name."""
+        return f"{_COMMANDS}.{self.module}"
+
+
+def _section(section: str, module: str, summaries: Mapping[str, str]) -> dict[str, Entry]:
+    """Return the entries of one module."""
+    return {word: Entry(module=module, section=section, summary=summary) for word, summary in summaries.items()}
+
+
+SERVER = "Server"
+ACCESS = "Session"
+GROUPS = "Secret groups"
+SECRETS = "Secrets"
+VERSIONS = "Versions"
+LOCKS = "Locks"
+OPERATIONS = "Operations"
+
+SECTIONS = (SERVER, ACCESS, SECRETS, VERSIONS, GROUPS, LOCKS, OPERATIONS)
+
+REGISTRY: dict[str, Entry] = {
+    **_section(
+        SERVER,
+        "server",
+        {
+            "server": "Run the server: HTTP, scheduler and workers in one command.",
+            "init": "Prepare an empty data directory without starting the server.",
+        },
+    ),
+    **_section(
+        SERVER,
+        "backup",
+        {
+            "backup": "Write an encrypted copy of everything to a file, while the server runs or not.",
+            "restore": "Fill an empty server from a backup file.",
+        },
+    ),
+    **_section(ACCESS, "login", {"login": "Check an API key against a server and remember both in a profile."}),
+    **_section(
+        SECRETS,
+        "secrets",
+        {
+            "secret-create": "Create or import a secret of any type.",
+            "secrets": "List secrets, with filters, sorting and paging.",
+            "secret": "Fetch a secret with its payload.",
+            "secret-by-name": "Fetch a secret with its payload by group, type and name.",
+            "secret-metadata": "Fetch everything about a secret except its payload.",
+            "secret-metadata-update": "Change a secret's metadata, rotation policy or managed CSR.",
+            "secret-delete": "Delete a secret with all its versions.",
+        },
+    ),
+    **_section(
+        SECRETS,
+        "download",
+        {"download": "Write a certificate, its chain and its key to files (the key readable by you only)."},
+    ),
+    **_section(
+        VERSIONS,
+        "versions",
+        {
+            "secret-version-create": "Rotate a secret: store or generate its next version.",
+            "secret-versions": "List the versions of a secret.",
+            "secret-version": "Fetch one version with its payload.",
+            "secret-version-metadata": "Fetch one version without its payload.",
+            "secret-version-metadata-update": "Change the custom metadata of one version.",
+            "secret-version-data-delete": "Destroy the payload of one version and keep its metadata.",
+        },
+    ),
+    **_section(
+        GROUPS,
+        "groups",
+        {
+            "secret-group-create": "Create a secret group.",
+            "secret-groups": "List the secret groups.",
+            "secret-group": "Show one secret group.",
+            "secret-group-update": "Rename a secret group or change its description.",
+            "secret-group-delete": "Delete an empty secret group.",
+        },
+    ),
+    **_section(
+        LOCKS,
+        "locks",
+        {
+            "secrets-locks": "List secrets with the locks on their versions.",
+            "secret-locks": "List the locks of one secret.",
+            "secret-locks-bulk-create": "Lock the current version of a secret.",
+            "secret-locks-bulk-delete": "Remove locks from a secret, by name or all of them.",
+            "secret-version-locks": "List the locks of one version.",
+            "secret-version-locks-bulk-create": "Lock one version.",
+            "secret-version-locks-bulk-delete": "Remove locks from one version, by name or all of them.",
+        },
+    ),
+    **_section(OPERATIONS, "key", {"key": "Manage the master key of the running server."}),
+    **_section(OPERATIONS, "audit", {"audit": "Check the audit trail."}),
+    "secret-download": Entry(
+        module="download",
+        attribute="download",
+        section=SECRETS,
+        summary="Write a certificate, its chain and its key to files (the key readable by you only).",
+        hidden=True,
+    ),
+}
+
+
+def summary_of(word: str) -> str:
+    """Return the one-sentence summary of a command."""
+    return REGISTRY[word].summary
