@@ -53,6 +53,109 @@ class ByteSink(Protocol):
 class ByteSource(Protocol):
     """Anything that gives bytes: a file opened for binary reading."""
 
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, none at the end."""
+        ...
+
+
+class BoxWriter:
+    """Encrypts what is written to it.
+
+    `close` writes the last frame; a box that was not closed is refused when read. As a context manager it
+    closes itself, unless the block fails. The file below stays open, and syncing it is the caller's duty.
+
+    Args:
+        fileobj: where the box goes.
+        passphrase: at least 12 characters of UTF-8.
+        cost: cost of the key derivation; the reader finds it in the header.
+
+    Raises:
+        Invalid: ``settings_invalid`` if the passphrase is too short.
+    """
+
+    def __init__(self, fileobj: ByteSink, passphrase: bytes, *, cost: Argon2Cost | None = None) -> None:
+        check_passphrase(passphrase, field=FIELD)
+        cost = cost or Argon2Cost()
+        salt = os.urandom(SALT_BYTES)
+        header = MAGIC + _COST.pack(cost.memory_kib, cost.passes, cost.lanes) + salt
+        self._key, check = _keys(passphrase, header, salt, cost)
+        self._fileobj = fileobj
+        self._waiting = bytearray()
+        self._number = 0
+        self._closed = False
+        fileobj.write(header + check)
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the box if the block succeeded; otherwise leave it without its last frame."""
+        if kind is None:
+            self.close()
+        self._closed = True
+
+    def write(self, data: bytes) -> int:
+        """Add bytes and return how many."""
+        if self._closed:
+            raise Internal(ErrorCode.INTERNAL, "A box was written to after it was closed.")
+        self._waiting += data
+        # A full frame waits until more comes: only then is it known not to be the last one.
+        start = 0
+        while len(self._waiting) - start > FRAME_BYTES:
+            self._seal(bytes(self._waiting[start : start + FRAME_BYTES]), last=False)
+            start += FRAME_BYTES
+        del self._waiting[:start]
+        return len(data)
+
+    def close(self) -> None:
+        """Write the last frame; does nothing the second time."""
+        if not self._closed:
+            self._closed = True
+            self._seal(bytes(self._waiting), last=True)
+            self._waiting.clear()
+
+    def _seal(self, plaintext: bytes, *, last: bool) -> None:
+        self._fileobj.write(self._key.encrypt(_nonce(self._number, last=last), plaintext, None))
+        self._number += 1
+
+
+class BoxReader:
+    """Decrypts a box; iterating gives lines, as with any binary file.
+
+    Everything returned is authentic, but only reading to the end shows that the box is whole: do not act
+    on a part of it.
+
+    Args:
+        fileobj: where the box comes from.
+        passphrase: the one it was written with.
+
+    Raises:
+        Invalid: ``backup_unreadable`` if this is no box or the passphrase is wrong.
+    """
+
+    def __init__(self, fileobj: ByteSource, passphrase: bytes) -> None:
+        self._fileobj = fileobj
+        header = _read_exactly(fileobj, _HEADER_BYTES)
+        if not header.startswith(MAGIC):
+            _refuse("This is no Strongroom backup, or it was made by a newer release.")
+        check = _read_exactly(fileobj, _CHECK_BYTES)
+        if len(header) + len(check) < _HEADER_BYTES + _CHECK_BYTES:
+            _refuse("The backup is cut off within its header.")
+        memory_kib, passes, lanes = _COST.unpack_from(header, len(MAGIC))
+        cost = Argon2Cost(memory_kib=memory_kib, passes=passes, lanes=lanes)
+        if not cost.is_acceptable:
+            _refuse("The header of the backup is damaged: its key derivation cost is out of bounds.")
+        self._key, expected = _keys(passphrase, header, header[-SALT_BYTES:], cost)
+        if not hmac.compare_digest(check, expected):
+            _refuse("The passphrase is wrong, or the header of the backup is damaged.", field=FIELD)
+        self._number = 0
+        self._ahead = _read_exactly(fileobj, _SEALED_FRAME_BYTES)
+        self._plain, self._at = b"", 0
+        self._ended = False
+
     def read(self, size: int = -1) -> bytes:
         """Return at most ``size`` bytes (all that is left if negative); none only at the end.
 
