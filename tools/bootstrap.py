@@ -393,7 +393,8 @@ def install(root: Path, uv: str, profile: str, environment: Mapping[str, str]) -
     arguments.remove("--inexact")
     export = ["export", "--quiet", "--frozen", *arguments, "--no-emit-project", "--output-file", str(listing)]
     _uv(uv, export, root, environment)
-    target = ["--quiet", "--python", str(root / ".venv" / "bin" / "python")]
+    # --no-config: many mirrors do not say when a file was uploaded, and the age rule would refuse them all.
+    target = ["--quiet", "--no-config", "--python", str(root / ".venv" / "bin" / "python")]
     _uv(uv, ["pip", "install", *target, "--require-hashes", "--requirements", str(listing)], root, environment)
     _uv(uv, ["pip", "install", *target, "--no-deps", "--editable", str(root)], root, environment)
 
