@@ -27,3 +27,8 @@ def test_the_two_places_may(broken: Broken) -> None:
 
 def test_comparing_and_choosing_are_fine(broken: Broken) -> None:
     assert broken(check, "api/auth.py", "import secrets\nsecrets.compare_digest(a, b)\nsecrets.choice(c)\n") == []
+
+
+def test_asking_the_place_that_makes_keys_is_fine(broken: Broken) -> None:
+    source = "from strongroom.pki.keys import generate_private_key\ngenerate_private_key(algorithm)\n"
+    assert broken(check, "engines/imported/managed_csr.py", source) == []
