@@ -1,0 +1,1 @@
+"""Users, service IDs, API keys, policies and access groups."""
