@@ -1,0 +1,150 @@
+"""What the two databases have in common, and the words in which their failures are told.
+
+`SqliteEngine` and `PostgresEngine` are the only places that know a driver. Both give connections with
+the same few methods; everything above speaks `Statement` and plain rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+from strongroom.storage.statements import Statement
+
+Row = tuple[Any, ...]
+"""One row as the driver gives it."""
+
+
+class DuplicateRow(Conflict):
+    """A unique key is taken; on PostgreSQL the unit cannot go on."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.ALREADY_EXISTS, "Something with the same key already exists.")
+
+
+class TransientFailure(Unavailable):
+    """A deadlock, a lock that was not free in time, a failed serialisation: the unit may run again."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, "The database is busy with other changes; try again.")
+
+
+class ConnectionLost(Unavailable):
+    """The database went away; what was not committed is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, "The database does not answer.")
+
+
+class TookTooLong(Unavailable):
+    """A statement passed its time limit and was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.UNAVAILABLE,
+            "The search took too long and was stopped.",
+            hint="Search for three or more characters, or narrow the list to some groups or types.",
+        )
+
+
+class Connection(Protocol):
+    """One connection to the database, used by one thread at a time."""
+
+    @property
+    def dialect(self) -> str:
+        """Return ``sqlite`` or ``postgresql``."""
+        ...
+
+    def row(self, statement: Statement, /, **parameters: Any) -> Row | None:
+        """Run it and return its first row."""
+        ...
+
+    def rows(self, statement: Statement, /, **parameters: Any) -> list[Row]:
+        """Run it and return all its rows."""
+        ...
+
+    def run(self, statement: Statement, /, **parameters: Any) -> int:
+        """Run it and return how many rows it touched."""
+        ...
+
+    def many(self, statement: Statement, parameters: Iterable[Mapping[str, Any]], /) -> None:
+        """Run it once per set of parameters."""
+        ...
+
+    def stream(self, statement: Statement, /, size: int = 500, **parameters: Any) -> Iterator[Row]:
+        """Run it inside the open transaction and yield its rows, holding few of them at a time."""
+        ...
+
+    def limit_time(self, seconds: float | None) -> None:
+        """Stop statements of this transaction that run longer (`TookTooLong`); ``None`` lifts it."""
+        ...
+
+
+class WriteConnection(Connection, Protocol):
+    """The writer's connection; transactions are spelt out."""
+
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None:
+        """End the transaction if there is one; never fails."""
+        ...
+
+    def savepoint(self) -> None: ...
+    def release(self) -> None: ...
+    def rollback_to(self) -> None: ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether the transaction still stands; some failures end it."""
+        ...
+
+    def hold_stream(self, stream: str) -> None:
+        """Make sure that no other process adds to the audit stream while this connection lives.
+
+        Raises:
+            Conflict: ``already_running`` if one does.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """One database and its connections."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def url(self) -> str:
+        """Return the address for SQLAlchemy; it may contain a password."""
+        ...
+
+    @property
+    def reads_inline(self) -> bool: ...
+
+    def open_writer(self) -> WriteConnection: ...
+
+    def begin_read(self) -> Connection:
+        """Return this thread's connection with a fresh snapshot open."""
+        ...
+
+    def end_read(self, connection: Connection, *, failed: bool) -> None:
+        """Close the snapshot and give the connection back."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_engine(url_or_path: str | Path, *, read_pool: int) -> Engine:
+    """Return the engine for ``postgresql://...``, ``sqlite:///path`` or a path."""
+    text = str(url_or_path)
+    if text.startswith(("postgresql://", "postgres://")):
+        from strongroom.storage.postgresql import PostgresEngine
+
+        return PostgresEngine("postgresql://" + text.split("://", 1)[1], read_pool=read_pool)
+    from strongroom.storage.sqlite import SqliteEngine
+
+    return SqliteEngine(Path(text.removeprefix("sqlite:///")))

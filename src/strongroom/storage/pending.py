@@ -1,0 +1,97 @@
+"""What a unit leaves for the end of its batch.
+
+Counters and the generation are single rows that many units touch; the trigram table writes a segment
+at every savepoint. So units only note such changes, and the writer applies them once per batch, in one
+fixed order, just before the commit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from strongroom.domain.audit.record import AuditEntry
+from strongroom.storage.engine import Connection
+from strongroom.storage.statements import SQLITE, Statement, conflict_insert, sa, tables
+
+ADD_COUNT: Final = Statement(
+    "pending.add_count",
+    lambda _: (
+        (insert := conflict_insert(tables.secret_counts))
+        .values(group_no=sa.bindparam("group_no"), type_no=sa.bindparam("type_no"), total=sa.bindparam("delta"))
+        .inline()
+        .on_conflict_do_update(
+            index_elements=["group_no", "type_no"],
+            set_={"total": tables.secret_counts.c.total + insert.excluded.total},
+        )
+    ),
+)
+
+MOVE_GENERATION: Final = Statement(
+    "pending.move_generation",
+    lambda _: sa.update(tables.identity_generation).values(
+        generation=tables.identity_generation.c.generation + sa.bindparam("steps", type_=sa.BigInteger)
+    ),
+)
+
+# FTS5 takes commands through a column that has the table's name.
+INDEX_TEXT: Final = Statement(
+    "pending.index_text",
+    lambda _: sa.text("INSERT INTO secret_trigrams (rowid, text) VALUES (:pk, :text)"),
+)
+FORGET_TEXT: Final = Statement(
+    "pending.forget_text",
+    lambda _: sa.text("INSERT INTO secret_trigrams (secret_trigrams, rowid, text) VALUES ('delete', :pk, :text)"),
+)
+
+
+class Pending:
+    """Changes that wait for the end of the batch: of one unit, or of all units that succeeded."""
+
+    __slots__ = ("counts", "entries", "generation", "texts")
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+        self.counts: Counter[tuple[int, int]] = Counter()
+        self.generation = 0
+        self.texts: list[tuple[bool, int, str]] = []
+
+    def count(self, group_no: int, type_no: int, delta: int) -> None:
+        """Note that a group has more or fewer secrets of a type."""
+        self.counts[group_no, type_no] += delta
+
+    def move_generation(self) -> None:
+        """Note that identities or grants changed."""
+        self.generation += 1
+
+    def index_text(self, pk: int, text: str) -> None:
+        """Note the search text of a secret."""
+        self.texts.append((True, pk, text))
+
+    def forget_text(self, pk: int, text: str) -> None:
+        """Note that a search text, which must be the indexed one, is no longer."""
+        self.texts.append((False, pk, text))
+
+    def absorb(self, unit: Pending) -> None:
+        """Take over what a unit noted that succeeded."""
+        self.entries += unit.entries
+        self.counts.update(unit.counts)
+        self.generation += unit.generation
+        self.texts += unit.texts
+
+    def apply(self, connection: Connection) -> None:
+        """Write everything but the audit entries."""
+        # Sorted, so that two processes never hold each other's counters.
+        for (group_no, type_no), delta in sorted(self.counts.items()):
+            if delta:
+                connection.run(ADD_COUNT, group_no=group_no, type_no=type_no, delta=delta)
+        if self.generation:
+            connection.run(MOVE_GENERATION, steps=self.generation)
+        if connection.dialect == SQLITE:
+            _apply_texts(connection, self.texts)
+
+
+def _apply_texts(connection: Connection, texts: Iterable[tuple[bool, int, str]]) -> None:
+    for is_new, pk, text in texts:
+        connection.run(INDEX_TEXT if is_new else FORGET_TEXT, pk=pk, text=text)

@@ -1,0 +1,256 @@
+"""PostgreSQL through psycopg 3.
+
+The writer has a connection of its own; readers take one from a small pool. Transactions are spelt
+out on autocommit connections: READ COMMITTED to write, one REPEATABLE READ snapshot per read unit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, LiteralString, cast
+
+import psycopg
+from psycopg import errors, pq
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+from strongroom.storage.engine import (
+    Connection,
+    ConnectionLost,
+    DuplicateRow,
+    Row,
+    TookTooLong,
+    TransientFailure,
+)
+from strongroom.storage.statements import POSTGRESQL, Statement
+
+LOCK_TIMEOUT_S: Final = 5
+CONNECT_TIMEOUT_S: Final = 5
+POOL_TIMEOUT_S: Final = 10
+PREPARED_KEPT: Final = 500
+STREAM_HOLD_TRIES: Final = 20
+STREAM_HOLD_PAUSE_S: Final = 0.25
+
+_SESSION: Final = {
+    "application_name": "strongroom",
+    "client_encoding": "UTF8",
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
+}
+
+
+def _translate(error: psycopg.Error, *, broken: bool) -> Exception:
+    """Return the error of our own tree for a driver's one; a bug stays what it is."""
+    match error:
+        case errors.UniqueViolation():
+            return DuplicateRow()
+        case errors.DeadlockDetected() | errors.SerializationFailure() | errors.LockNotAvailable():
+            return TransientFailure()
+        case errors.QueryCanceled():
+            return TookTooLong()
+        case errors.AdminShutdown() | errors.CrashShutdown() | errors.CannotConnectNow():
+            return ConnectionLost()
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return ConnectionLost() if broken else Unavailable(ErrorCode.UNAVAILABLE, "The database refused the work.")
+        case _:
+            return ConnectionLost() if broken else error
+
+
+class PostgresConnection:
+    """One connection; see `strongroom.storage.engine.Connection`."""
+
+    dialect = POSTGRESQL
+
+    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+        self.raw = raw
+        raw.prepare_threshold = 2
+        raw.prepared_max = PREPARED_KEPT
+        # Binary answers: payloads are bytes, and hexadecimal would double them.
+        self._cursor = raw.cursor(binary=True)
+
+    def row(self, statement: Statement, /, **parameters: Any) -> Row | None:
+        """Run it and return its first row."""
+        try:
+            return self._run(statement, parameters).fetchone()
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def rows(self, statement: Statement, /, **parameters: Any) -> list[Row]:
+        """Run it and return all its rows."""
+        try:
+            return self._run(statement, parameters).fetchall()
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def run(self, statement: Statement, /, **parameters: Any) -> int:
+        """Run it and return how many rows it touched."""
+        try:
+            return self._run(statement, parameters).rowcount
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def many(self, statement: Statement, parameters: Iterable[Mapping[str, Any]], /) -> None:
+        """Run it once per set of parameters."""
+        try:
+            self._cursor.executemany(cast("LiteralString", statement.postgresql), list(parameters))
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def stream(self, statement: Statement, /, size: int = 500, **parameters: Any) -> Iterator[Row]:
+        """Yield its rows, holding few of them at a time."""
+        try:
+            with self.raw.cursor("strongroom_stream", binary=True) as cursor:
+                cursor.itersize = size
+                cursor.execute(cast("LiteralString", statement.postgresql), parameters)
+                yield from cursor
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def limit_time(self, seconds: float | None) -> None:
+        """Stop statements of this transaction that run longer."""
+        self.plain(f"SET LOCAL statement_timeout = {0 if seconds is None else max(1, int(seconds * 1000))}")
+
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        self.plain("BEGIN")
+
+    def begin_read(self) -> None:
+        """Open a snapshot."""
+        self.plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def commit(self) -> None:
+        """Commit; it is on disk when this returns, if the server is set up so."""
+        self.plain("COMMIT")
+
+    def rollback(self) -> None:
+        """End the transaction if there is one; never fails."""
+        if self.in_transaction:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except psycopg.Error:
+                # The connection is gone, and the transaction with it.
+                self.raw.close()
+
+    def savepoint(self) -> None:
+        """Mark the place to go back to."""
+        self.plain("SAVEPOINT unit")
+
+    def release(self) -> None:
+        """Forget the mark."""
+        self.plain("RELEASE SAVEPOINT unit")
+
+    def rollback_to(self) -> None:
+        """Undo what happened since the mark, and forget it."""
+        self.plain("ROLLBACK TO SAVEPOINT unit")
+        self.plain("RELEASE SAVEPOINT unit")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction stands, sound or spoilt."""
+        return self.raw.info.transaction_status in {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
+
+    def hold_stream(self, stream: str) -> None:
+        """Take the stream's lock for as long as this connection lives.
+
+        Raises:
+            Conflict: ``already_running`` if another process holds it.
+        """
+        for attempt in range(STREAM_HOLD_TRIES):
+            if attempt:
+                # The connection of a process that was killed lives on for a moment.
+                time.sleep(STREAM_HOLD_PAUSE_S)
+            self._cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 7321))", [f"audit:{stream}"])
+            row = self._cursor.fetchone()
+            if row is not None and row[0]:
+                return
+        raise Conflict(
+            ErrorCode.ALREADY_RUNNING,
+            f"Another process writes the audit stream {stream} of this database.",
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.raw.close()
+
+    def plain(self, text: str) -> None:
+        """Run a statement without parameters."""
+        try:
+            self._cursor.execute(cast("LiteralString", text))
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
+    def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> psycopg.Cursor[Row]:
+        return self._cursor.execute(
+            cast("LiteralString", statement.postgresql), parameters, prepare=None if statement.prepare else False
+        )
+
+
+class PostgresEngine:
+    """One database on a server."""
+
+    dialect = POSTGRESQL
+    reads_inline = False
+
+    def __init__(self, url: str, *, read_pool: int) -> None:
+        self._url = url
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            url,
+            kwargs={**_SESSION, "autocommit": True},
+            min_size=1,
+            max_size=read_pool,
+            timeout=POOL_TIMEOUT_S,
+            max_waiting=1000,
+            name="strongroom-read",
+            open=False,
+        )
+        self._wrapped: dict[int, PostgresConnection] = {}
+        self._open = False
+
+    @property
+    def url(self) -> str:
+        """Return the address for SQLAlchemy."""
+        return "postgresql+psycopg://" + self._url.split("://", 1)[1]
+
+    def open_writer(self) -> PostgresConnection:
+        """Return a connection of its own."""
+        try:
+            return PostgresConnection(psycopg.connect(self._url, autocommit=True, **_SESSION))  # type: ignore[arg-type]
+        except psycopg.Error as error:
+            raise _translate(error, broken=True) from error
+
+    def begin_read(self) -> PostgresConnection:
+        """Return a connection of the pool with a fresh snapshot open."""
+        if not self._open:
+            self._pool.open()
+            self._open = True
+        for last in (False, True):
+            try:
+                raw = self._pool.getconn()
+            except (PoolTimeout, PoolClosed, TooManyRequests) as error:
+                raise Unavailable(ErrorCode.UNAVAILABLE, "The database does not answer.") from error
+            connection = PostgresConnection(raw)
+            try:
+                connection.begin_read()
+            except ConnectionLost:
+                self._pool.putconn(raw)
+                if last:
+                    raise
+                # The server was restarted while the connection lay idle; the pool makes a new one.
+                self._pool.check()
+                continue
+            return connection
+        raise ConnectionLost
+
+    def end_read(self, connection: Connection, *, failed: bool) -> None:
+        """Close the snapshot and give the connection back."""
+        assert isinstance(connection, PostgresConnection)  # noqa: S101 - this engine made it
+        connection.rollback()
+        self._pool.putconn(connection.raw)
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
