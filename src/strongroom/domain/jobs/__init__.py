@@ -1,0 +1,1 @@
+"""Durable jobs: one small step at a time, under a lease and a fence."""
