@@ -173,7 +173,7 @@ def chain_notices(leaf: x509.Certificate, intermediates: Sequence[x509.Certifica
             return []
         message = f"No certificate of the issuer ({facts.issuer}) was given; clients that do not have it will refuse."
         return [Notice(code="chain_incomplete", message=message)]
-    return [*_order_notices(leaf, intermediates), *_member_notices(intermediates[:MAX_CANDIDATES], now)]
+    return [*_order_notices(leaf, intermediates), *_member_notices(leaf, intermediates[:MAX_CANDIDATES], now)]
 
 
 def _order_notices(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[Notice]:
@@ -194,9 +194,11 @@ def _order_notices(leaf: x509.Certificate, given: Sequence[x509.Certificate]) ->
     return [Notice(code="chain_unordered", message=message)]
 
 
-def _member_notices(given: Sequence[x509.Certificate], now: datetime) -> list[Notice]:
+def _member_notices(leaf: x509.Certificate, given: Sequence[x509.Certificate], now: datetime) -> list[Notice]:
     notices = []
     for position, certificate in enumerate(given, 1):
+        if certificate == leaf:  # repeated; the order notice covers it
+            continue
         facts = inspect_certificate(certificate)
         name = f"Certificate {position} of the chain ({facts.subject})"
         if not facts.is_ca and certificate.version is x509.Version.v3:

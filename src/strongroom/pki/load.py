@@ -174,8 +174,11 @@ class _Reader:
         found = armor.scan(pem)
         if found.damage is not None:
             self._refuse_damage(found)
-        if found.blocks:
-            return found.blocks
+        if not found.blocks:
+            self._refuse_text(pem)
+        return found.blocks
+
+    def _refuse_text(self, pem: str) -> NoReturn:
         sighting = recognise.recognise_text(pem)
         if sighting.thing is Thing.EMPTY:
             self.refuse("it is empty")
