@@ -106,12 +106,39 @@ def verify_password(stored: str | None, password: str) -> bool:
     encoded = _encode(password)
     with _Place():
         try:
-            _hasher().verify(stored or _nobody(), encoded or b"")
+            _hasher().verify(_nobody() if stored is None else stored, encoded or b"")
         except VerifyMismatchError:
             return False
         except (InvalidHashError, VerificationError) as error:
             raise Integrity(ErrorCode.INTEGRITY_FAILED, "A stored password hash is damaged.") from error
     return stored is not None and encoded is not None
+
+
+class PepperedDigests:
+    """The functions of this module with the server's pepper, as the rules about identities ask for them.
+
+    Args:
+        pepper: as for `api_key_digest`.
+    """
+
+    def __init__(self, pepper: bytes) -> None:
+        self._pepper = pepper
+
+    def new_api_key(self) -> str:
+        """Return a new API key."""
+        return new_api_key()
+
+    def api_key_digest(self, key: str) -> str:
+        """Return what is stored of an API key."""
+        return api_key_digest(self._pepper, key)
+
+    def hash_password(self, password: str) -> str:
+        """Return what is stored of a password."""
+        return hash_password(password)
+
+    def verify_password(self, stored: str | None, password: str) -> bool:
+        """Tell whether this is the password of a stored hash."""
+        return verify_password(stored, password)
 
 
 class _Place:
