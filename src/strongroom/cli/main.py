@@ -55,13 +55,15 @@ def show_help(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Print the help of a command."""
     root = ctx.find_root()
     found: click.Command = root.command
+    names: list[str] = []
     for word in words:
         inner = found.get_command(root, word) if isinstance(found, click.Group) else None
         if inner is None:
             detail = f"There is no command {' '.join(words)}."
             raise CommandError(detail, exit_code=Exit.USAGE, hint="strongroom --help lists the commands.")
         found = inner
-    with click.Context(found, info_name=" ".join(words) or None, parent=root if words else None) as inner_ctx:
+        names.append(found.name or word)
+    with click.Context(found, info_name=" ".join(names) or None, parent=root if words else None) as inner_ctx:
         click.echo(found.get_help(inner_ctx if words else root))
 
 
