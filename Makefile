@@ -49,7 +49,8 @@ bench: env ## side by side with OpenBao
 	@$(PY) -m tools.bench $(ARGS)
 
 soak: env system-packages ## the long runs, with their numbers as ARGS
-	@$(PYTEST) -o addopts="--strict-markers --strict-config --import-mode=importlib" --timeout=0 tests/soak $(ARGS)
+	@HYPOTHESIS_PROFILE=soak $(PYTEST) --timeout=0 -p no:randomly \
+	  -o addopts="--strict-markers --strict-config --import-mode=importlib --allow-hosts=127.0.0.1,::1" tests/soak $(ARGS)
 
 docs-check: env ## links and code fences of the documentation
 	@$(PY) -m tools.docs_check

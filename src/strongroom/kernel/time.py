@@ -11,9 +11,10 @@ from strongroom.kernel.errors import ErrorCode, Invalid
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d{2}):(\d{2}))"
+    r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d{2}):(\d{2}))",
+    re.ASCII,
 )
-_DURATION = re.compile(r"(\d{1,10})([smhd]?)")
+_DURATION = re.compile(r"(\d{1,10})([smhd]?)", re.ASCII)
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -89,4 +90,6 @@ def parse_duration(text: str, *, field: str) -> timedelta:
     try:
         return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
     except OverflowError:
-        raise Invalid(ErrorCode.INVALID_FIELD, f"{field} is longer than any certificate can live.", field=field) from None
+        raise Invalid(
+            ErrorCode.INVALID_FIELD, f"{field} is longer than any certificate can live.", field=field
+        ) from None
