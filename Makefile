@@ -24,7 +24,7 @@ run: env-run ## start a server on $(DATA_DIR), with ARGS
 env-run env: PROFILE = $(if $(filter env,$@),dev,run)
 env-run env: ## build .venv, for running or for development
 	@python="$(FIND_PYTHON)"; \
-	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; none of '$(CANDIDATES)' is one." >&2; exit 1; fi; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; none of '$(strip $(CANDIDATES))' is one." >&2; exit 1; fi; \
 	"$$python" tools/bootstrap.py $(PROFILE)
 
 quick: env ## unit and contract tests on SQLite, no peers
