@@ -210,7 +210,6 @@ class Edge:
 
     def _entry(self, call: Call, outcome: Outcome, reason: Reason | None = None) -> AuditEntry:
         principal = call.principal
-        action = call.operation.action
         return AuditEntry(
             id=AuditId(call.request_id),
             time=self._services.clock.now(),
@@ -221,7 +220,7 @@ class Edge:
                 address=call.address,
                 credential_id=principal.credential_id,
             ),
-            action=f"secrets-manager.{call.operation.name}" if action == "public" else action.audit_name,
+            action=call.operation.audit_name,
             target=call.target,
             outcome=outcome,
             reason=reason,

@@ -134,6 +134,7 @@ class Operation:
         response: model of the answer, for OpenAPI.
         target_type: what the audit trail calls the thing acted on.
         audit: whether the trail records it.
+        audit_as: its name in the trail (``service-id.create``) where the action is too broad to tell.
         problems: renders errors (each API has its envelope).
     """
 
@@ -157,8 +158,16 @@ class Operation:
     body_required: bool = True
     target_type: str = "instance"
     audit: bool = True
+    audit_as: str | None = None
     problems: Callable[[StrongroomError, str], Reply] | None = None
     extension: bool = False
+
+    @property
+    def audit_name(self) -> str:
+        """Return what the audit trail calls it."""
+        if self.audit_as is not None or self.action == "public":
+            return f"secrets-manager.{self.audit_as or self.name}"
+        return self.action.audit_name
 
     def __post_init__(self) -> None:
         """Refuse an operation that does not say who may call it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strongroom.domain.identity.authenticate import Authenticator
+from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
@@ -24,3 +25,4 @@ class Services:
     version: str
     secrets: SecretServices
     authenticator: Authenticator
+    identities: IdentityServices

@@ -18,7 +18,7 @@ from strongroom.domain.identity.fields import (
     expected_tag,
 )
 from strongroom.domain.identity.generations import Generations
-from strongroom.domain.identity.grants import Administrators, find_identity
+from strongroom.domain.identity.grants import Administrators, all_keys_of, find_identity, is_service_id
 from strongroom.domain.identity.model import ApiKey
 from strongroom.domain.identity.ports import Digests
 from strongroom.domain.limits import Limits
@@ -169,7 +169,15 @@ class ApiKeys:
         return self._reachable(principal, found, "The API key")
 
     def page(
-        self, unit: ReadUnit, principal: Principal, *, iam_id: IamId | None, everybody: bool, limit: int, offset: int
+        self,
+        unit: ReadUnit,
+        principal: Principal,
+        *,
+        iam_id: IamId | None,
+        everybody: bool,
+        services: bool | None = None,
+        limit: int,
+        offset: int,
     ) -> Page[ApiKey]:
         """Return a page of the keys of one identity, or of all.
 
@@ -178,12 +186,16 @@ class ApiKeys:
             principal: the caller.
             iam_id: whose keys; ``None`` means the caller's own.
             everybody: keys of all identities, for administrators.
+            services: of everybody's keys, those of service IDs or those of users only.
             limit: page size.
             offset: how many to leave out.
         """
         if everybody and iam_id is None:
             require_instance(principal, Action.IDENTITY_MANAGE)
-            return unit.identities.api_keys(iam_id=None, limit=limit, offset=offset)
+            if services is None:
+                return unit.identities.api_keys(iam_id=None, limit=limit, offset=offset)
+            found = [api_key for api_key in all_keys_of(unit, None) if is_service_id(api_key.iam_id) is services]
+            return Page(items=found[offset : offset + limit], total=len(found), limit=limit, offset=offset)
         wanted = iam_id or principal.iam_id
         _ensure_may_reach(principal, wanted)
         return unit.identities.api_keys(iam_id=wanted, limit=limit, offset=offset)

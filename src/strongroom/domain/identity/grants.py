@@ -89,8 +89,13 @@ def key_usable(api_key: ApiKey, now: datetime) -> bool:
     return not api_key.disabled and (api_key.expires_at is None or api_key.expires_at > now)
 
 
-def all_keys_of(unit: ReadUnit, iam_id: IamId) -> Iterator[ApiKey]:
-    """Yield every API key of the identity."""
+def is_service_id(iam_id: IamId) -> bool:
+    """Tell a service ID from a user by the form of its IAM id."""
+    return iam_id.startswith("iam-")
+
+
+def all_keys_of(unit: ReadUnit, iam_id: IamId | None) -> Iterator[ApiKey]:
+    """Yield every API key of the identity, or of all."""
     offset = 0
     while True:
         page = unit.identities.api_keys(iam_id=iam_id, limit=PAGE, offset=offset)
