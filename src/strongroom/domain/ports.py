@@ -13,7 +13,7 @@ object with a ``row_version`` (or ``entity_tag``) that is no longer the stored o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -203,14 +203,22 @@ class JobRepository(Protocol):
         ...
 
     def claim(self, owner: str, now: datetime, lease_until: datetime, kinds: Sequence[str]) -> Job | None:
-        """Lease the longest due job whose lease is free or has run out; its fence grows."""
+        """Lease the longest due job whose lease is free or has run out.
+
+        It is returned, and stored, as ``running`` with the next fence.
+        """
+        ...
+
+    def next_due(self, kinds: Sequence[str]) -> datetime | None:
+        """Return when the next job that has not ended can be claimed: its time, or its lease's end."""
         ...
 
     def save(self, job: Job, *, fence: int) -> None:
-        """Store progress.
+        """Store progress, ``job.fence`` included, if ``fence`` is still the stored one.
 
         Raises:
-            Conflict: ``stale_version`` if another worker claimed it since.
+            Conflict: ``stale_version`` if another worker claimed it since, or somebody changed it;
+                ``already_exists`` if it is open again and another open job has its dedupe key.
         """
         ...
 
@@ -250,6 +258,7 @@ class IdentityRepository(Protocol):
     def touch_api_key(self, api_key_id: ApiKeyId, at: datetime) -> None:
         """Move ``last_used_at``; does not move the generation."""
         ...
+
     def remove_api_key(self, api_key_id: ApiKeyId) -> None: ...
     def remove_api_keys_of(self, iam_id: IamId) -> None: ...
 
@@ -288,11 +297,14 @@ class AuditRepository(Protocol):
         """Return records newest first, and the position of the next page."""
         ...
 
-    def export(self, from_time: datetime | None, to_time: datetime | None) -> Iterator[str]:
-        """Yield the export's lines (records and checkpoints) in the order of storing.
+    def export(
+        self, from_time: datetime | None, to_time: datetime | None, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[str], str | None]:
+        """Return up to ``limit`` lines of an export in the order of storing, and where the next ones begin.
 
-        No record is left out between the first at or after ``from_time`` and the last before
-        ``to_time``, even where times of one stream are not in order: the chain stays whole.
+        The lines are records and checkpoints. No record is left out between the first at or after
+        ``from_time`` and the last before ``to_time``, even where times of one stream are not in
+        order: the chain stays whole. ``after`` is what the call before returned; ``None`` ends it.
         """
         ...
 
@@ -351,7 +363,9 @@ class KeyRepository(Protocol):
 class EventRepository(Protocol):
     """Outbox of lifecycle events; notices are sent from it."""
 
-    def add(self, event_type: str, sub_type: str, secret: Secret | None, at: datetime, payload: dict[str, Any]) -> None: ...
+    def add(
+        self, event_type: str, sub_type: str, secret: Secret | None, at: datetime, payload: dict[str, Any]
+    ) -> None: ...
 
     def purge(self, before: datetime, limit: int) -> int: ...
 
