@@ -112,7 +112,8 @@ class Call:
 
     def parse_query(self, model: type[M]) -> M:
         """Return the query parameters as a model; text is converted to numbers and booleans."""
-        return validate(model, dict(self.query), strict=False)
+        given = {name: value for name, value in self.query.items() if value}
+        return validate(model, given, strict=False)
 
     def scope(self) -> Scope:
         """Return where the caller may do this operation's action."""

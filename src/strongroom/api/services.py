@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.limits import Limits
@@ -24,5 +25,6 @@ class Services:
     public_url: str
     version: str
     secrets: SecretServices
+    groups: SecretGroups
     authenticator: Authenticator
     identities: IdentityServices

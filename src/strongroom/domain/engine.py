@@ -22,9 +22,7 @@ from strongroom.kernel.result import Notice
 class PasswordGenerator(Protocol):
     """Makes passwords from the operating system's randomness."""
 
-    def __call__(
-        self, *, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool
-    ) -> str: ...
+    def __call__(self, *, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

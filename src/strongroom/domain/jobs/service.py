@@ -12,6 +12,7 @@ from strongroom.domain.access.decide import refuse
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change
 from strongroom.domain.jobs.model import ENDED, Job, JobQuery, JobState
+from strongroom.domain.jobs.steps import new_job
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Invalid, NotFound
@@ -40,9 +41,10 @@ class _Pair:
     shared: bool
 
     def covers(self, principal: Principal, job: Job) -> bool:
-        if job.group_id is None:
+        if job.secret_id is None:
             return self.covers_instance(principal)
-        return principal.scope(self.group).covers(job.group_id)
+        scope = principal.scope(self.group)
+        return scope.everywhere or (job.group_id is not None and scope.covers(job.group_id))
 
     def covers_instance(self, principal: Principal) -> bool:
         everywhere = self.shared and principal.scope(self.group).everywhere
@@ -55,6 +57,9 @@ class _Pair:
 # Whoever may start a check of the audit trail must be able to see what came of it, without being an operator.
 _SEE: Final = _Pair(Action.JOBS_LIST, Action.INSTANCE_JOBS_LIST, shared=True)
 _CHANGE: Final = _Pair(Action.JOB_ACTION_CREATE, Action.INSTANCE_JOB_ACTION_CREATE, shared=False)
+
+_FEW: Final = 100
+"""Among so many newest jobs of a kind the open one is found; at most one is, and retries are rare."""
 
 
 class JobService:
@@ -112,6 +117,21 @@ class JobService:
         """
         return _find(unit, principal, job_id, _CHANGE)
 
+    def start(self, kind: str) -> Change[Job]:
+        """Prepare to queue the one job of a kind that is about the whole instance.
+
+        The commit returns the job that is open already, if there is one.
+        """
+
+        def commit(unit: Unit) -> Job:
+            job = new_job(kind, dedupe_key=kind, now=self._clock.now())
+            if unit.jobs.enqueue(job):
+                return job
+            newest = unit.jobs.page(JobQuery(limit=_FEW, kind=kind)).items
+            return next(other for other in newest if other.dedupe_key == kind and other.state not in ENDED)
+
+        return Change(commit)
+
     def act(self, job_id: JobId, action: JobAction) -> Change[Job]:
         """Prepare a retry or a cancellation.
 
@@ -142,7 +162,7 @@ def _find(unit: ReadUnit, principal: Principal, job_id: str, actions: _Pair) -> 
     if job is None:
         _not_found()
     if not actions.covers(principal, job):
-        refuse(actions.instance if job.group_id is None else actions.group)
+        refuse(actions.instance if job.secret_id is None else actions.group)
     return job
 
 

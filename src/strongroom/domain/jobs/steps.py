@@ -89,6 +89,18 @@ class JobHandler(Protocol):
         ...
 
 
+class OneStep:
+    """A job that is one call."""
+
+    def __init__(self, kind: str, do: Callable[[], Mapping[str, Any]]) -> None:
+        self.kind = kind
+        self._do = do
+
+    def run(self, job: Job) -> Step:
+        """Make the call; what it returns is the job's result."""
+        return Done(self._do())
+
+
 class DueWork(Protocol):
     """Finds work that has become due, and queues jobs for it."""
 

@@ -169,10 +169,12 @@ class SecretChanges:
             check_labels(problems, common["labels"], limits)
         if "custom_metadata" in members:
             common["custom_metadata"] = members["custom_metadata"]
-            check_metadata(
-                problems, members["custom_metadata"], field="custom_metadata", limit=limits.metadata_bytes
-            )
-        if secret.state is State.DESTROYED and secret.secret_type not in CERTIFICATE_TYPES and "expiration_date" in members:
+            check_metadata(problems, members["custom_metadata"], field="custom_metadata", limit=limits.metadata_bytes)
+        if (
+            secret.state is State.DESTROYED
+            and secret.secret_type not in CERTIFICATE_TYPES
+            and "expiration_date" in members
+        ):
             problems.add("expiration_date", "The secret has expired; its expiration cannot be moved any more.")
         return common, problems
 

@@ -102,9 +102,7 @@ class SecretLocking:
 
         return Change(commit)
 
-    def delete(
-        self, principal: Principal, secret: Secret, reference: str | None, names: Sequence[str] | None
-    ) -> Change[SecretLocks]:
+    def delete(self, secret: Secret, reference: str | None, names: Sequence[str] | None) -> Change[SecretLocks]:
         """Prepare deleting locks of one version, or of all versions (``reference`` is ``None``)."""
 
         def commit(unit: Unit) -> SecretLocks:

@@ -101,7 +101,9 @@ def alias_of(secret: Secret, version_id: VersionId) -> VersionAlias | None:
     return None
 
 
-def visible_groups(principal: Principal, action: Action, wanted: frozenset[GroupId] | None) -> frozenset[GroupId] | None:
+def visible_groups(
+    principal: Principal, action: Action, wanted: frozenset[GroupId] | None
+) -> frozenset[GroupId] | None:
     """Return the groups a list is limited to: what was asked for, within the caller's scope."""
     scope = require(principal, action)
     if scope.everywhere:

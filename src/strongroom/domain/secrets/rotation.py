@@ -36,7 +36,9 @@ def check_interval_policy(problems: Problems, rotation: Mapping[str, Any]) -> Ma
     if unit not in set(RotationUnit):
         problems.add("rotation.unit", "rotation.unit must be day, month or hour.")
     elif not 1 <= interval <= _MOST[RotationUnit(unit)]:
-        problems.add("rotation.interval", f"rotation.interval must be 1 to {_MOST[RotationUnit(unit)]} with unit {unit}.")
+        problems.add(
+            "rotation.interval", f"rotation.interval must be 1 to {_MOST[RotationUnit(unit)]} with unit {unit}."
+        )
     return {"auto_rotate": True, "interval": interval, "unit": unit}
 
 

@@ -1,0 +1,494 @@
+"""What the identity operations read and answer, for checks and for OpenAPI.
+
+Members that a request has beyond these are ignored (design, section 8).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(max_length=4096)]
+PageSize = Annotated[int, Field(ge=1, le=100)]
+Offset = Annotated[int, Field(ge=0, le=10**9)]
+
+
+class Request(BaseModel):
+    """A request body or query; unknown members are ignored."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class Answer(BaseModel):
+    """An answer; a description for OpenAPI."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+# --- tokens
+
+
+class TokenRequest(Request):
+    """Form of the token endpoint."""
+
+    grant_type: Text = Field(examples=["urn:ibm:params:oauth:grant-type:apikey"])
+    apikey: Text | None = None
+    refresh_token: Text | None = None
+    response_type: Text | None = None
+
+
+class TokenResponse(Answer):
+    """An access token."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    expiration: int
+    scope: str
+
+
+class JwkSet(Answer):
+    """The keys that verify access tokens."""
+
+    keys: list[dict[str, Any]]
+
+
+# --- service IDs and API keys
+
+
+class ListServiceIdsQuery(Request):
+    """Filters of service IDs."""
+
+    account_id: Text | None = None
+    name: Text | None = None
+    pagesize: PageSize = 20
+    pagetoken: Text | None = None
+    filter: Text | None = None
+
+
+class FirstApiKey(Request):
+    """An API key that is made together with its service ID."""
+
+    name: Text
+    description: Text | None = None
+    apikey: Text | None = None
+    expires_at: Text | None = None
+    allowed_networks: list[Text] | None = None
+
+
+class CreateServiceId(Request):
+    """A new service ID."""
+
+    account_id: Text | None = None
+    name: Text = Field(examples=["example-consumer"])
+    description: Text | None = None
+    apikey: FirstApiKey | None = None
+
+
+class UpdateServiceId(Request):
+    """New values of a service ID."""
+
+    name: Text | None = None
+    description: Text | None = None
+
+
+class ApiKeyAnswer(Answer):
+    """An API key; ``apikey`` is its text in the answer to its creation, and empty in all others."""
+
+    id: str
+    entity_tag: str
+    crn: str
+    locked: bool
+    disabled: bool
+    created_at: str
+    created_by: str
+    modified_at: str
+    name: str
+    description: str | None = None
+    iam_id: str
+    account_id: str
+    apikey: str
+    expires_at: str | None = None
+    last_used_at: str | None = None
+    allowed_networks: list[str]
+
+
+class ServiceIdAnswer(Answer):
+    """A service ID."""
+
+    id: str
+    iam_id: str
+    entity_tag: str
+    crn: str
+    locked: bool
+    created_at: str
+    modified_at: str
+    account_id: str
+    name: str
+    description: str | None = None
+    apikey: ApiKeyAnswer | None = None
+
+
+class IdentityPage(Answer):
+    """The frame of a page."""
+
+    offset: int
+    limit: int
+    first: str
+    previous: str | None = None
+    next: str | None = None
+
+
+class ServiceIdPage(IdentityPage):
+    """A page of service IDs."""
+
+    serviceids: list[ServiceIdAnswer]
+
+
+class ApiKeyPage(IdentityPage):
+    """A page of API keys."""
+
+    apikeys: list[ApiKeyAnswer]
+
+
+class ListApiKeysQuery(Request):
+    """Filters of API keys."""
+
+    account_id: Text | None = None
+    iam_id: Text | None = None
+    scope: Literal["entity", "account"] = "entity"
+    type: Literal["user", "serviceid"] | None = None
+    pagesize: PageSize = 20
+    pagetoken: Text | None = None
+    filter: Text | None = None
+
+
+class CreateApiKey(Request):
+    """A new API key."""
+
+    name: Text = Field(examples=["example-key"])
+    iam_id: Text
+    account_id: Text | None = None
+    description: Text | None = None
+    apikey: Text | None = None
+    expires_at: Text | None = Field(default=None, examples=["2030-01-31T12:00:00Z"])
+    allowed_networks: list[Text] | None = Field(default=None, examples=[["192.0.2.0/24"]])
+
+
+class UpdateApiKey(Request):
+    """New values of an API key; an empty ``expires_at`` takes the expiry away."""
+
+    name: Text | None = None
+    description: Text | None = None
+    expires_at: Text | None = None
+    allowed_networks: list[Text] | None = None
+
+
+# --- policies
+
+
+class PolicyBody(Request):
+    """A policy, version 1; its attributes are read one by one."""
+
+    type: Any = Field(examples=["access"])
+    subjects: Any = Field(examples=[[{"attributes": [{"name": "iam_id", "value": "iam-ServiceId-..."}]}]])
+    roles: Any = Field(examples=[[{"role_id": "crn:v1:bluemix:public:iam::::serviceRole:Reader"}]])
+    resources: Any = Field(
+        examples=[
+            [
+                {
+                    "attributes": [
+                        {"name": "serviceName", "value": "secrets-manager"},
+                        {"name": "resourceType", "value": "secret-group"},
+                        {"name": "resource", "value": "default"},
+                    ]
+                }
+            ]
+        ]
+    )
+    description: str | None = None
+
+
+class PolicyState(Request):
+    """A change of a policy's state."""
+
+    state: Literal["active", "deleted"]
+
+
+class V2PolicyBody(Request):
+    """A policy, version 2; its attributes are read one by one."""
+
+    type: Any = Field(examples=["access"])
+    control: Any
+    subject: Any
+    resource: Any
+    description: str | None = None
+
+
+class ListPoliciesQuery(Request):
+    """Filters of policies."""
+
+    account_id: Text | None = None
+    iam_id: Text | None = None
+    access_group_id: Text | None = None
+    type: Text | None = None
+    service_name: Text | None = None
+    state: Text | None = None
+    format: Text | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    start: Text | None = None
+
+
+class GetPolicyQuery(Request):
+    """How a policy is shown."""
+
+    format: Text | None = None
+
+
+class PolicyFacts(Answer):
+    """What both forms of a policy have."""
+
+    id: str
+    type: str
+    description: str | None = None
+    href: str
+    state: str
+    created_at: str
+    created_by_id: str
+    last_modified_at: str
+    last_modified_by_id: str
+
+
+class PolicyAnswer(PolicyFacts):
+    """A policy, version 1."""
+
+    subjects: list[dict[str, Any]]
+    roles: list[dict[str, Any]]
+    resources: list[dict[str, Any]]
+
+
+class V2PolicyAnswer(PolicyFacts):
+    """A policy, version 2."""
+
+    subject: dict[str, Any]
+    control: dict[str, Any]
+    resource: dict[str, Any]
+
+
+class PolicyPage(Answer):
+    """A page of policies."""
+
+    limit: int
+    first: dict[str, str]
+    previous: dict[str, str] | None = None
+    next: dict[str, str] | None = None
+    policies: list[PolicyAnswer]
+
+
+class V2PolicyPage(Answer):
+    """A page of policies."""
+
+    limit: int
+    first: dict[str, str]
+    previous: dict[str, str] | None = None
+    next: dict[str, str] | None = None
+    policies: list[V2PolicyAnswer]
+
+
+class ListRolesQuery(Request):
+    """Filters of roles."""
+
+    account_id: Text | None = None
+    service_name: Text | None = None
+
+
+class RoleAnswer(Answer):
+    """A role and what it allows."""
+
+    crn: str
+    display_name: str
+    description: str
+    actions: list[str]
+
+
+class RoleCollection(Answer):
+    """Every role of this service."""
+
+    custom_roles: list[RoleAnswer]
+    service_roles: list[RoleAnswer]
+    system_roles: list[RoleAnswer]
+
+
+# --- access groups and users
+
+
+class ListGroupsQuery(Request):
+    """Filters of access groups."""
+
+    account_id: Text | None = None
+    iam_id: Text | None = None
+    search: Text | None = None
+    limit: PageSize = 50
+    offset: Offset = 0
+
+
+class AccountQuery(Request):
+    """The account."""
+
+    account_id: Text | None = None
+
+
+class CreateGroup(Request):
+    """A new access group."""
+
+    name: Text = Field(examples=["example-operators"])
+    description: Text | None = None
+    oidc_groups: list[Text] | None = None
+
+
+class UpdateGroup(Request):
+    """New values of an access group."""
+
+    name: Text | None = None
+    description: Text | None = None
+    oidc_groups: list[Text] | None = None
+
+
+class DeleteGroupQuery(Request):
+    """How to delete an access group."""
+
+    force: bool = False
+
+
+class GroupAnswer(Answer):
+    """An access group."""
+
+    id: str
+    name: str
+    description: str | None = None
+    account_id: str
+    created_at: str
+    created_by_id: str
+    last_modified_at: str
+    last_modified_by_id: str
+    href: str
+    is_federated: bool
+    oidc_groups: list[str]
+
+
+class Link(Answer):
+    """A link."""
+
+    href: str
+
+
+class OffsetPage(Answer):
+    """The frame of a page."""
+
+    total_count: int
+    limit: int
+    offset: int
+    first: Link
+    last: Link
+    previous: Link | None = None
+    next: Link | None = None
+
+
+class GroupPage(OffsetPage):
+    """A page of access groups."""
+
+    groups: list[GroupAnswer]
+
+
+class ListMembersQuery(Request):
+    """Which members to list."""
+
+    limit: PageSize = 50
+    offset: Offset = 0
+
+
+class MemberRequest(Request):
+    """An identity that is to join."""
+
+    iam_id: Text
+    type: Literal["user", "service"]
+
+
+class AddMembers(Request):
+    """Identities that are to join."""
+
+    members: list[MemberRequest]
+
+
+class RemoveMembers(Request):
+    """IAM ids that are to leave."""
+
+    members: list[Text]
+
+
+class MemberAnswer(Answer):
+    """A member of an access group."""
+
+    iam_id: str
+    type: str
+    membership_type: str
+    name: str
+    href: str
+    created_at: str
+    created_by_id: str
+
+
+class MemberPage(OffsetPage):
+    """A page of members."""
+
+    members: list[MemberAnswer]
+
+
+class MemberOutcomes(Answer):
+    """What became of each identity."""
+
+    members: list[dict[str, Any]]
+
+
+class ListUsersQuery(Request):
+    """Which users to list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    offset: Offset = 0
+
+
+class CreateUser(Request):
+    """A new local user."""
+
+    name: Text = Field(examples=["operator"])
+    email: Text | None = Field(default=None, examples=["operator@example.com"])
+    password: Text | None = None
+
+
+class UpdateUser(Request):
+    """New values of a user; ``null`` removes the e-mail address or the password."""
+
+    name: Text | None = None
+    email: Text | None = None
+    password: Text | None = None
+    state: Literal["active", "disabled"] | None = None
+
+
+class UserAnswer(Answer):
+    """A user."""
+
+    iam_id: str
+    name: str
+    email: str | None
+    origin: Literal["local", "oidc"]
+    state: Literal["active", "disabled"]
+    created_at: str
+    last_login_at: str | None
+
+
+class UserPage(OffsetPage):
+    """A page of users."""
+
+    users: list[UserAnswer]

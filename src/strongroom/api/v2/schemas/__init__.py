@@ -1,0 +1,1 @@
+"""Request and answer models, in the contract's names."""

@@ -1,0 +1,13 @@
+"""Operation tables of API v2."""
+
+from typing import Final
+
+from strongroom.api.operations import Operation
+from strongroom.api.v2.table import groups, locks, secrets, versions
+
+OPERATIONS: Final[list[Operation]] = [
+    *secrets.OPERATIONS,
+    *versions.OPERATIONS,
+    *groups.OPERATIONS,
+    *locks.OPERATIONS,
+]

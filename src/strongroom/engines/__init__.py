@@ -1,0 +1,1 @@
+"""One package per kind of secret, all of the same shape."""

@@ -1,0 +1,1 @@
+"""Arbitrary text, such as a token or a file."""

@@ -1,0 +1,1 @@
+"""Certificates brought in from outside, and keys that wait for one."""

@@ -1,0 +1,1 @@
+"""A JSON object of keys and values."""

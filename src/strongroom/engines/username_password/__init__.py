@@ -1,0 +1,1 @@
+"""A user name with a password, given or generated."""
