@@ -267,15 +267,16 @@ class _Link:
         parts = urlsplit(address)
         resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(method, resource, payload, {"User-Agent": f"strongroom-cli/{__version__}", **headers})
-        response = connection.getresponse()
-        raw = response.read(MAX_REPLY_BYTES + 1)
-        if len(raw) > MAX_REPLY_BYTES:
-            self.close()
-            detail = f"The answer of {self._origin} is larger than {MAX_REPLY_BYTES // 1024**2} MiB."
-            raise CommandError(detail, exit_code=Exit.REFUSED, code=ErrorCode.UPSTREAM_REFUSED)
-        if response.length:
-            # read() with a limit does not complain about a body that ends early.
-            raise http.client.IncompleteRead(raw, response.length)
+        # Closed in any case: a body that was not read to its end holds the socket.
+        with connection.getresponse() as response:
+            raw = response.read(MAX_REPLY_BYTES + 1)
+            if len(raw) > MAX_REPLY_BYTES:
+                self.close()
+                detail = f"The answer of {self._origin} is larger than {MAX_REPLY_BYTES // 1024**2} MiB."
+                raise CommandError(detail, exit_code=Exit.REFUSED, code=ErrorCode.UPSTREAM_REFUSED)
+            if response.length:
+                # read() with a limit does not complain about a body that ends early.
+                raise http.client.IncompleteRead(raw, response.length)
         self._used_at = time.monotonic()
         return _Reply(address, response, raw)
 
@@ -289,9 +290,10 @@ class _Link:
             )
         else:
             connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_TIMEOUT_S)
+        # Kept before it is open, so that a broken handshake is closed as well.
+        self._connection = connection
         connection.connect()
         connection.sock.settimeout(READ_TIMEOUT_S)
-        self._connection = connection
         return connection
 
     def _unreachable(self, reason: str, hint: str) -> CommandError:

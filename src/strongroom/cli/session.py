@@ -28,6 +28,7 @@ class Session:
         self._environment: Environment | None = None
         self._client: Client | None = None
         self._stdin_user: str | None = None
+        self._held: list[str] = []
 
     # -- options ---------------------------------------------------------------------------------------------------
 
@@ -92,11 +93,6 @@ class Session:
             self._client = Client(target)
         return self._client
 
-    def close(self) -> None:
-        """Let go of connections."""
-        if self._client is not None:
-            self._client.close()
-
     # -- text in and out -------------------------------------------------------------------------------------------
 
     def take_stdin(self, option: str) -> str:
@@ -137,11 +133,30 @@ class Session:
         click.echo(text, nl=False)
 
     def note(self, text: str) -> None:
-        """Say something on stderr that is not the result; not with ``--quiet``."""
-        if not self.quiet:
-            from strongroom.cli.output import safe
+        """Say something on stderr that is not the result; not with ``--quiet``.
 
-            click.echo(safe(text), err=True)
+        For programs it is held back until the end, and dropped if the command fails: they read one error object
+        from stderr, and nothing else.
+        """
+        if self.quiet:
+            return
+        if self.output == "table":
+            self._speak(text)
+        else:
+            self._held.append(text)
+
+    def close(self) -> None:
+        """Say what was held back and let go of connections."""
+        for text in self._held:
+            self._speak(text)
+        self._held.clear()
+        if self._client is not None:
+            self._client.close()
+
+    def _speak(self, text: str) -> None:
+        from strongroom.cli.output import safe
+
+        click.echo(safe(text), err=True)
 
     def complain(self, error: StrongroomError) -> None:
         """Print an error on stderr, as a person or a program wants it."""
@@ -149,6 +164,7 @@ class Session:
 
         form = Format(self.output)
         if form is not Format.TABLE:
+            self._held.clear()
             click.echo(render(error_body(error), form), err=True, nl=False)
             return
         heading = click.style("FAILED", fg="red", bold=True) if self.environment.colour else "FAILED"

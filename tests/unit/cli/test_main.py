@@ -92,7 +92,12 @@ def test_a_topic_alone_shows_its_help(alone: Strongroom) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["secret", "--output", "json"], ["--output=json", "secret"], ["secret", "-o", "json"], ["secret", "--output=json"]],
+    [
+        ["secret", "--output", "json"],
+        ["--output=json", "secret"],
+        ["secret", "-o", "json"],
+        ["secret", "--output=json"],
+    ],
 )
 def test_usage_errors_are_objects_when_json_is_wanted(alone: Strongroom, words: list[str]) -> None:
     ran = alone(*words)

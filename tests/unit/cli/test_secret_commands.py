@@ -105,7 +105,10 @@ def test_managed_csr_is_sent_as_it_is(strongroom: Strongroom, server: FakeServer
         ),
         (["--secret-type", "arbitrary", "--arbitrary-payload", "@not-a-file"], {"payload": "@not-a-file"}),
         (["--secret-type", "kv", "--kv-data", '{"k1": {"deep": [1, null]}}'], {"data": {"k1": {"deep": [1, None]}}}),
-        (["--secret-type=kv", '--secret-labels=["dev","eu,de"]', "--kv-data={}"], {"labels": ["dev", "eu,de"], "data": {}}),
+        (
+            ["--secret-type=kv", '--secret-labels=["dev","eu,de"]', "--kv-data={}"],
+            {"labels": ["dev", "eu,de"], "data": {}},
+        ),
         (
             [
                 *("--secret-type=username_password", "--username-password-username", "app"),
@@ -120,13 +123,26 @@ def test_managed_csr_is_sent_as_it_is(strongroom: Strongroom, server: FakeServer
             },
         ),
         (
-            ["--secret-type=arbitrary", "--arbitrary-payload=x", "--secret-expiration-date", "2033-04-12T23:20:50.520Z"],
+            [
+                "--secret-type=arbitrary",
+                "--arbitrary-payload=x",
+                "--secret-expiration-date",
+                "2033-04-12T23:20:50.520Z",
+            ],
             {"payload": "x", "expiration_date": "2033-04-12T23:20:50.520Z"},
         ),
         (["--secret-type=imported_cert", "--secret-expiration-date", "2033-04-12T23:20:50Z"], {}),
         (["--secret-type=kv", "--kv-data", '{"a":"line\nbreak"}'], {"data": {"a": "line\nbreak"}}),
         (
-            ["--secret-type=kv", "--kv-data={}", "--secret-labels", "a,b", "--secret-labels", '"c,d"', "--secret-labels=[]"],
+            [
+                "--secret-type=kv",
+                "--kv-data={}",
+                "--secret-labels",
+                "a,b",
+                "--secret-labels",
+                '"c,d"',
+                "--secret-labels=[]",
+            ],
             {"data": {}, "labels": ["a", "b", "c,d"]},
         ),
     ],
@@ -178,7 +194,10 @@ def test_a_prototype_is_sent_untouched(strongroom: Strongroom, server: FakeServe
         (["--secret-labels", '"a'], "not a comma list"),
         (["--secret-expiration-date", "tomorrow"], "RFC 3339"),
         (["--imported-cert-certificate", "-", "--imported-cert-private-key", "-"], "already read"),
-        (["--secret-type=kv", "--secret-name=n", "--arbitrary-payload=a", "--arbitrary-payload-file=f"], "cannot be read"),
+        (
+            ["--secret-type=kv", "--secret-name=n", "--arbitrary-payload=a", "--arbitrary-payload-file=f"],
+            "cannot be read",
+        ),
     ],
 )
 def test_bad_values_end_before_any_request(
@@ -252,7 +271,7 @@ def test_the_table_of_secrets_has_the_documented_columns(strongroom: Strongroom,
     server.on("GET", "/api/v2/secrets", Answer(200, page))
     ran = strongroom("secrets")
     heading, row = ran.out.splitlines()
-    assert heading.split() == "Name ID Secret_Type secret_group_id State Locks Expiration".split()
+    assert heading.split() == ["Name", "ID", "Secret_Type", "secret_group_id", "State", "Locks", "Expiration"]
     assert row.split() == ["shop-web", SECRET_ID, "imported_cert", "default", "active", "0", "2027-03-01T23:59:59Z"]
     assert "1 of 3 shown" in ran.err
 
