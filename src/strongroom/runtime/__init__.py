@@ -1,0 +1,1 @@
+"""Puts the server together: settings, the object graph, processes and threads."""
