@@ -30,6 +30,8 @@ _CHECKS: Final = {
     Wanted.PRIVATE_KEY: "openssl pkey -in key.pem -noout",
     Wanted.CSR: "openssl req -in request.pem -noout -subject",
 }
+# OpenSSL decodes one long line or many short ones by different options; this takes either.
+_DECODE: Final = "tr -d ' \\r\\n' < encoded.txt | openssl base64 -d -A -out"
 _OPENSSH_COMMAND: Final = "ssh-keygen -p -N '' -m PKCS8 -f key && openssl pkey -in key -out key.pem"
 
 SINGLE_LINE: Final = (
@@ -55,9 +57,9 @@ def advise(wanted: Wanted, sighting: Sighting) -> str:
     """Return what to do, with the exact command."""
     if sighting.form is Form.BASE64:
         if sighting.thing is Thing.PEM_TEXT:
-            return f"Decode it with `openssl base64 -d -A -in encoded.txt -out {_FILES[wanted]}`."
+            return f"Decode it with `{_DECODE} {_FILES[wanted]}`."
         command = _convert(wanted, sighting.thing, "decoded.bin", der=True)
-        return f"Convert it with `openssl base64 -d -A -in encoded.txt -out decoded.bin && {command}`."
+        return f"Convert it with `{_DECODE} decoded.bin && {command}`."
     match sighting.thing:
         case Thing.CSR if wanted in _CERTIFICATES:
             inform = " -inform DER" if sighting.form is Form.DER else ""

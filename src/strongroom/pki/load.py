@@ -31,7 +31,14 @@ MAX_RSA_BITS: Final = 8192
 
 HELP_PAGE: Final = "import-problems"
 
-_PARSE_ERRORS: Final = (ValueError, TypeError, UnsupportedAlgorithm, InternalError, OverflowError)
+_PARSE_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    InternalError,
+    x509.InvalidVersion,
+)
 _ENCRYPTED: Final = (Thing.ENCRYPTED_KEY, Thing.ENCRYPTED_OPENSSH_KEY)
 
 
