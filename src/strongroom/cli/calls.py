@@ -16,7 +16,7 @@ import click
 
 from strongroom.cli.command import BooleanValue, StrongroomCommand
 from strongroom.cli.registry import summary_of
-from strongroom.cli.values import DateValue, DurationValue, FileText, JsonValue, ListValue, PemValue
+from strongroom.cli.values import DateValue, FileText, JsonValue, ListValue, PemValue
 
 if TYPE_CHECKING:
     from strongroom.cli.session import Session
@@ -30,7 +30,6 @@ class Kind(Enum):
     BOOL = "bool"
     LIST = "list"
     DATE = "date"
-    DURATION = "duration"
     JSON = "json"
     JSON_LIST = "json list"
     PEM = "pem"
@@ -150,7 +149,6 @@ def _build_option(opt: Opt) -> click.Option:
         Kind.BOOL: BooleanValue(),
         Kind.LIST: ListValue(),
         Kind.DATE: DateValue(),
-        Kind.DURATION: DurationValue(),
         Kind.JSON: JsonValue(dict),
         Kind.JSON_LIST: JsonValue(list),
         Kind.PEM: PemValue(),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ from strongroom.kernel.time import parse_rfc3339
 
 if TYPE_CHECKING:
     from strongroom.cli.session import Session
-
-_DURATION = re.compile(r"\d{1,9}[smhd]?")
 
 
 def _session(ctx: click.Context | None) -> Session:
@@ -157,19 +154,6 @@ class DateValue(click.ParamType[str]):
                 parse_rfc3339(text, field="it")
             except Invalid as error:
                 self.fail(error.detail, param, ctx)
-        return text
-
-
-class DurationValue(click.ParamType[str]):
-    """Digits with an optional unit s, m, h or d."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text as it was given."""
-        text = str(value).strip()
-        if not _DURATION.fullmatch(text):
-            self.fail("it must be digits with an optional unit s, m, h or d, such as 90d.", param, ctx)
         return text
 
 
