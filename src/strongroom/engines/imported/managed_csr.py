@@ -7,7 +7,7 @@ Source: contract domain section 3.4; design, section 8 ("managed_csr ...").
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from strongroom.domain.engine import Patched, Prepared, Present
 from strongroom.domain.secrets.model import State
@@ -21,8 +21,8 @@ from strongroom.pki.csr import (
     parse_managed_csr,
 )
 from strongroom.pki.intake import ImportedFacts
-from strongroom.pki.keys import generate_private_key, private_key_to_pem, public_key_spki
-from strongroom.pki.load import PrivateKey, load_private_key
+from strongroom.pki.keys import IssuedKey, generate_private_key, private_key_to_pem, public_key_spki
+from strongroom.pki.load import load_private_key
 
 
 def prepare_new(values: Mapping[str, Any], version_metadata: Mapping[str, Any] | None) -> Prepared:
@@ -153,9 +153,9 @@ def _lower(names: set[str] | frozenset[str]) -> set[str]:
     return {name.lower() for name in names}
 
 
-def _load(pem: str) -> PrivateKey:
-    # We made this key ourselves; its arithmetic needs no second check.
-    return load_private_key(pem, field="managed_csr", validate=False)
+def _load(pem: str) -> IssuedKey:
+    # We made this key ourselves: it is of a kind we issue, and its arithmetic needs no second check.
+    return cast("IssuedKey", load_private_key(pem, field="managed_csr", validate=False))
 
 
 def _state(present: Present) -> Mapping[str, Any]:

@@ -1,0 +1,192 @@
+"""What happens to secrets by itself: expiry, and rotation by policy.
+
+Source: contract domain sections 2.2, 2.3, 2.8 and 6; design, section 8 ("expired certificate").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from strongroom.domain.access.actions import Action
+from strongroom.domain.access.principals import SYSTEM
+from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Reason, Target
+from strongroom.domain.change import Refused
+from strongroom.domain.jobs.model import Job
+from strongroom.domain.jobs.steps import Commit, Done, Ended, Step, Waiting, new_job
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.domain.secrets.context import Context, VersionView
+from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.locking import locked
+from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
+from strongroom.domain.secrets.rotating import NewVersion, SecretRotation
+from strongroom.kernel.errors import StrongroomError
+from strongroom.kernel.ids import AuditId, SecretId, new_uuid
+from strongroom.kernel.time import from_microseconds, to_microseconds
+
+EXPIRE: Final = "secret.expire"
+ROTATE: Final = "secret.rotate"
+_BATCH: Final = 200
+_LOOK_AGAIN: Final = timedelta(minutes=1)
+"""How soon something that a lock held back notices that the lock is gone."""
+_TELL_AGAIN: Final = timedelta(days=1)
+_NEXT_TRY: Final = timedelta(days=1)
+_TOLD_AT: Final = "told_at"
+
+_Due = Callable[[ReadUnit, datetime], Sequence[SecretId]]
+
+
+class DueSecrets:
+    """Queues one job for each secret that has become due."""
+
+    def __init__(self, kind: str, due: _Due) -> None:
+        self._kind = kind
+        self._due = due
+
+    def enqueue_due(self, unit: Unit, now: datetime) -> int:
+        """Queue jobs, soonest due first, and return how many are new."""
+        new = 0
+        for secret_id in self._due(unit, now):
+            secret = unit.secrets.find(secret_id)
+            if secret is not None:
+                key = f"{self._kind}:{secret_id}"
+                job = new_job(self._kind, dedupe_key=key, now=now, secret_id=secret_id, group_id=secret.group_id)
+                new += unit.jobs.enqueue(job)
+        return new
+
+
+def due_for_expiry() -> DueSecrets:
+    """Return the source of expiry jobs."""
+    return DueSecrets(EXPIRE, lambda unit, now: unit.secrets.due_for_expiry(now, _BATCH))
+
+
+def due_for_rotation() -> DueSecrets:
+    """Return the source of rotation jobs."""
+    return DueSecrets(ROTATE, lambda unit, now: unit.secrets.due_for_rotation(now, _BATCH))
+
+
+class ExpirySteps:
+    """Destroys the payloads of a secret whose time has come."""
+
+    kind: Final = EXPIRE
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def run(self, job: Job) -> Step:
+        """Expire the secret, or wait until its locks are gone (certificates do not wait)."""
+        return Commit(lambda unit: self._expire(unit, job))
+
+    def _expire(self, unit: Unit, job: Job) -> Ended:
+        now = self._context.now()
+        secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
+        if secret is None or secret.state is not State.ACTIVE or secret.expires_at is None or secret.expires_at > now:
+            return Done()
+        certificate = secret.secret_type in CERTIFICATE_TYPES
+        if secret.locks_total and not certificate:
+            reason = locked().detail
+            told_at = _tell(unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
+            return Waiting("the locks on the secret", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
+        unit.versions.erase_payloads_except(secret.id, ())
+        unit.secrets.save(
+            replace(
+                secret,
+                state=State.DESTROYED,
+                updated_at=now,
+                # Only certificates come back from expiry; nothing else rotates any more.
+                next_rotation_at=secret.next_rotation_at if certificate else None,
+            )
+        )
+        emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
+        emit(unit, EventType.DATA_REMOVED, secret, by=SYSTEM.iam_id, at=now)
+        unit.audit(_entry(Action.SECRET_EXPIRE, secret, now))
+        return Done()
+
+
+class RotationSteps:
+    """Makes the next version of a secret whose policy says so."""
+
+    kind: Final = ROTATE
+
+    def __init__(self, context: Context, rotation: SecretRotation) -> None:
+        self._context = context
+        self._rotation = rotation
+
+    def run(self, job: Job) -> Step:
+        """Rotate, or wait: for a lock to go, or a day after a failure."""
+        secret_id = job.secret_id
+        secret = self._context.storage.read(lambda unit: unit.secrets.find(secret_id)) if secret_id else None
+        if secret is None or not self._is_due(secret):
+            return Done()
+        try:
+            change = self._rotation.rotate(SYSTEM, secret, NewVersion(automatic=True, answer_carries_payload=False))
+        except StrongroomError as error:
+            failure = error
+            return Commit(lambda unit: self._failed(unit, job, failure))
+
+        def commit(unit: Unit) -> Ended:
+            now = self._context.now()
+            current = unit.secrets.find_for_update(secret.id)
+            if current is None or not self._is_due(current):
+                return Done()
+            previous = current.previous_version_id
+            if previous is not None and unit.locks.names(current.id).get(previous):
+                return self._held(unit, job, current, now)
+            view = change.commit(unit)
+            if isinstance(view, Refused):
+                return self._held(unit, job, current, now)
+            assert isinstance(view, VersionView)  # noqa: S101  (the only other result)
+            unit.audit(_entry(Action.SECRET_VERSION_CREATE, view.secret, now))
+            return Done({"version_id": view.version.id})
+
+        return Commit(commit)
+
+    def _is_due(self, secret: Secret) -> bool:
+        due = secret.next_rotation_at is not None and secret.next_rotation_at <= self._context.now()
+        lives = secret.state is State.ACTIVE
+        lives = lives or (secret.state is State.DESTROYED and secret.secret_type in CERTIFICATE_TYPES)
+        return due and lives
+
+    def _held(self, unit: Unit, job: Job, secret: Secret, now: datetime) -> Ended:
+        told_at = _tell(unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
+        _show_status(unit, secret, "blocked")
+        return Waiting("the locks on the previous version", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
+
+    def _failed(self, unit: Unit, job: Job, error: StrongroomError) -> Ended:
+        now = self._context.now()
+        secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
+        if secret is None:
+            return Done()
+        emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=error.detail)
+        _show_status(unit, secret, "failed")
+        unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
+        return Waiting(f"the next try; the last one failed: {error.detail}", now + _NEXT_TRY)
+
+
+def _tell(unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str) -> int:
+    """Write the event at once, then daily; return when it was last written."""
+    told_at = job.data.get(_TOLD_AT)
+    if isinstance(told_at, int) and now < from_microseconds(told_at) + _TELL_AGAIN:
+        return told_at
+    emit(unit, event, secret, by=SYSTEM.iam_id, at=now, reason=reason)
+    return to_microseconds(now)
+
+
+def _show_status(unit: Unit, secret: Secret, status: str) -> None:
+    if secret.rotation_status != status:
+        unit.secrets.save(replace(secret, rotation_status=status))
+
+
+def _entry(action: Action, secret: Secret, now: datetime, error: StrongroomError | None = None) -> AuditEntry:
+    reason = Reason(code=error.code.value, type=error.code.value, message=error.detail) if error is not None else None
+    return AuditEntry(
+        id=AuditId(new_uuid()),
+        time=now,
+        initiator=Initiator(id=SYSTEM.iam_id, name=SYSTEM.name, type=SYSTEM.kind.value),
+        action=action.audit_name,
+        target=Target(type="secret", id=secret.id, name=secret.name, secret_group_id=secret.group_id),
+        outcome=Outcome.FAILURE if error is not None else Outcome.SUCCESS,
+        reason=reason,
+    )

@@ -1,0 +1,177 @@
+"""Builds the object graph by hand; the only module that sees everything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from starlette.applications import Starlette
+
+from strongroom import __version__
+from strongroom.api import extensions, iam, public
+from strongroom.api.app import build_app
+from strongroom.api.client_address import ClientAddress
+from strongroom.api.edge import Edge
+from strongroom.api.operations import Operation
+from strongroom.api.services import Services
+from strongroom.api.v2.table import OPERATIONS as V2_OPERATIONS
+from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
+from strongroom.domain.engine import Work
+from strongroom.domain.groups.service import SecretGroups
+from strongroom.domain.identity.services import IdentityServices
+from strongroom.domain.jobs.service import JobService
+from strongroom.domain.jobs.steps import JobHandler, OneStep
+from strongroom.domain.secrets.context import Context
+from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_for_expiry, due_for_rotation
+from strongroom.domain.secrets.services import SecretServices
+from strongroom.domain.secrets.vault import Vault
+from strongroom.engines.registry import ENGINES
+from strongroom.kernel.clock import Clock
+from strongroom.kernel.ids import new_uuid
+from strongroom.pki.signatures import verify_ed25519
+from strongroom.runtime.bootstrap import OpenStore, clock_of, open_store, public_url
+from strongroom.runtime.data_dir import DataDir
+from strongroom.runtime.keypool import HelperProcesses
+from strongroom.runtime.keys_refresh import KeysRefresh
+from strongroom.runtime.logging import logger
+from strongroom.runtime.master_key import MasterKeyRotation, provider_of
+from strongroom.runtime.metrics import Metrics
+from strongroom.runtime.server_keys import stored_kek
+from strongroom.runtime.settings import Settings, describe
+from strongroom.runtime.tls import ServerTls
+from strongroom.runtime.worker import Periodic, Worker
+from strongroom.sealing.passwords import generate_password
+
+OPERATIONS: Final[Sequence[Operation]] = (
+    *V2_OPERATIONS,
+    *iam.OPERATIONS,
+    *extensions.OPERATIONS,
+    *public.OPERATIONS,
+)
+"""Every operation of the server; routing, authorisation, OpenAPI and the docs come from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A server, put together and ready to run."""
+
+    settings: Settings
+    clock: Clock
+    store: OpenStore
+    services: Services
+    edge: Edge
+    app: Starlette
+    worker: Worker
+    helpers: HelperProcesses
+    tls: ServerTls | None
+
+    def close(self) -> None:
+        """Let go of everything, in the order that loses nothing."""
+        self.worker.stop()
+        self.edge.close()
+        self.helpers.close()
+        self.store.storage.close()
+
+
+def build(settings: Settings, directory: DataDir, *, port: int | None = None, worker: int = 0) -> Container:
+    """Open the store and put the server together; the caller holds the data directory."""
+    clock = clock_of(settings)
+    store = open_store(settings, directory, clock, worker=worker)
+    storage, keys, instance = store.storage, store.keys, store.instance
+    try:
+        limits = settings.effective_limits
+        url = public_url(settings, port)
+        helpers = HelperProcesses()
+        context = Context(
+            storage=storage,
+            vault=Vault(keys.keyring),
+            engines=ENGINES,
+            work=Work(clock=clock, limits=limits, helpers=helpers, generate_password=generate_password),
+        )
+        secrets = SecretServices.build(context)
+        signer = keys.token_authority(issuer=f"{url}/identity", clock=clock)
+        identities = IdentityServices.build(
+            storage=storage,
+            clock=clock,
+            limits=limits,
+            instance=instance,
+            digests=keys.digests,
+            signer=signer,
+            issuer=f"{url}/identity",
+        )
+        provider = provider_of(settings)
+        rotation = MasterKeyRotation(
+            storage=storage,
+            keyring=keys.keyring,
+            provider=provider,
+            store=lambda unit, records: [unit.keys.put(stored_kek(record)) for record in records] and None,
+        )
+        metrics = Metrics(storage=storage, clock=clock, writer=lambda: storage.stats)
+        handlers: list[JobHandler] = [
+            ExpirySteps(context),
+            RotationSteps(context, secrets.rotation),
+            AuditVerification(storage, clock, verify_ed25519),
+            OneStep("master-key.rotate", rotation.rotate),
+        ]
+        tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
+        periodic: list[Periodic] = [
+            Checkpoints(storage, clock, keys.checkpoints),
+            KeysRefresh(storage, keys.keyring, provider),
+        ]
+        if tls is not None:
+            periodic.append(tls)
+        background = Worker(
+            storage=storage,
+            clock=clock,
+            handlers=handlers,
+            sources=[due_for_expiry(), due_for_rotation()],
+            periodic=periodic,
+            owner=f"{socket.gethostname()}/{new_uuid()[:8]}",
+            log=logger("worker"),
+            interval=settings.scheduler_interval,
+            events_kept=limits.events_kept,
+            observe=metrics.observe_job,
+        )
+        services = Services(
+            storage=storage,
+            clock=clock,
+            limits=limits,
+            instance=instance,
+            public_url=url,
+            version=__version__,
+            secrets=secrets,
+            groups=SecretGroups(clock, limits),
+            authenticator=identities.authenticator,
+            identities=identities,
+            audit=AuditTrail(storage, clock, keys.checkpoints),
+            jobs=JobService(clock),
+            wake_worker=background.wake,
+            settings=lambda: list(describe(settings)),
+            encryption=lambda: {"provider": provider.name, "key_id": keys.keyring.master_key_id},
+            metrics=metrics.render,
+            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+            check_master_key=provider.health,
+        )
+        addresses = ClientAddress(url, settings.behind_proxy)
+        edge = Edge(services, metrics.observer(logger("access")), addresses)
+        return Container(
+            settings=settings,
+            clock=clock,
+            store=store,
+            services=services,
+            edge=edge,
+            app=build_app(edge, OPERATIONS),
+            worker=background,
+            helpers=helpers,
+            tls=tls,
+        )
+    except BaseException:
+        storage.close()
+        raise
+
+
+GRACE: Final = timedelta(seconds=30)
+"""How long requests in flight may take to finish after the server was told to stop."""

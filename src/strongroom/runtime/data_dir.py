@@ -1,0 +1,112 @@
+"""The data directory: one server at a time, and files that nobody else can read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+
+
+class DataDir:
+    """A data directory that this process holds.
+
+    Attributes:
+        path: made with mode 700 if it is new.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def database(self) -> Path:
+        """Return the embedded database."""
+        return self.path / "strongroom.db"
+
+    @property
+    def master_key(self) -> Path:
+        """Return the default master key file."""
+        return self.path / "master.key"
+
+    @property
+    def admin_apikey(self) -> Path:
+        """Return the file with the first administrator's API key."""
+        return self.path / "admin-apikey"
+
+    @property
+    def instance(self) -> Path:
+        """Return the file that tells whose data this directory holds."""
+        return self.path / "instance-id"
+
+    @property
+    def node(self) -> Path:
+        """Return the file that names this node among others on one database."""
+        return self.path / "node-id"
+
+    @property
+    def tls(self) -> Path:
+        """Return the folder of TLS files."""
+        return self.path / "tls"
+
+    def make(self) -> None:
+        """Create the directory.
+
+        Raises:
+            Unavailable: it cannot be created or written.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.tls.mkdir(mode=0o755, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                ErrorCode.UNAVAILABLE, f"The data directory cannot be used: {error.strerror}.", hint=str(self.path)
+            ) from error
+
+    def __enter__(self) -> DataDir:
+        """Take the directory.
+
+        Raises:
+            Conflict: ``already_running`` if another process has it.
+        """
+        self.make()
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Conflict(
+                ErrorCode.ALREADY_RUNNING,
+                "Another strongroom process uses this data directory.",
+                hint=f"Stop it first, or choose another directory than {self.path}.",
+            ) from None
+        self._lock = lock
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
+    """Write a file as a whole: after a crash there is the old one or the new one, on disk."""
+    data = text.encode() if isinstance(text, str) else text
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,165 @@
+"""Runs the server: one process, or several on one socket with PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
+from strongroom.runtime.bootstrap import public_url
+from strongroom.runtime.container import GRACE, Container, build
+from strongroom.runtime.data_dir import DataDir
+from strongroom.runtime.logging import configure_logging, logger
+from strongroom.runtime.settings import Settings
+
+_BACKLOG = 2048
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; return the exit code.
+
+    Raises:
+        Conflict: ``already_running`` if another process uses the data directory.
+        Unavailable: the address cannot be used, or the database does not answer.
+        Integrity: ``master_key_wrong``.
+    """
+    configure_logging(settings.log_level)
+    with DataDir(settings.data_dir) as directory:
+        listener = _bind(settings)
+        port = listener.getsockname()[1]
+        if settings.workers == 1:
+            return _run(settings, directory, listener, port, worker=0, announce=True)
+        return _supervise(settings, directory, listener, port)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            ErrorCode.UNAVAILABLE,
+            f"Cannot listen on {settings.listen}: {error.strerror or error}.",
+            hint="Choose another address with --listen HOST:PORT or STRONGROOM_LISTEN.",
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _run(
+    settings: Settings, directory: DataDir, listener: socket.socket, port: int, *, worker: int, announce: bool
+) -> int:
+    container = build(settings, directory, port=port, worker=worker)
+    try:
+        if announce:
+            _announce(container, directory, port)
+        container.worker.start()
+        server = uvicorn.Server(_uvicorn_config(container))
+        server.run(sockets=[listener])
+        return 0 if server.started else 1
+    finally:
+        container.close()
+
+
+def _uvicorn_config(container: Container) -> uvicorn.Config:
+    tls = container.tls
+    factory: Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext] | None = None
+    if tls is not None:
+        context = tls.context
+
+        def factory(_: uvicorn.Config, __: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+            return context
+
+    return uvicorn.Config(
+        container.app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(GRACE.total_seconds()),
+        ssl_context_factory=factory,
+    )
+
+
+def _announce(container: Container, directory: DataDir, port: int) -> None:
+    instance = container.store.instance
+    lines = [
+        f"Strongroom serves at {public_url(container.settings, port)}",
+        f"  instance {instance.id}, region {instance.region}",
+        f"  administrator's API key: {directory.admin_apikey}",
+    ]
+    if container.tls is not None and container.settings.tls_cert_file is None:
+        lines.append(f"  CA certificate to trust: {directory.tls / 'ca.pem'}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _supervise(settings: Settings, directory: DataDir, listener: socket.socket, port: int) -> int:
+    """Run worker processes on one socket, replace those that die, and stop them together.
+
+    The processes are forked before any thread or connection exists; each opens the store for itself.
+    """
+    log = logger("supervisor")
+    stopping = False
+    children: dict[int, int] = {}
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        for pid in children:
+            os.kill(pid, number)
+
+    def start(worker: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            code = 1
+            try:
+                code = _run(settings, directory, listener, port, worker=worker, announce=worker == 0)
+            except StrongroomError as error:
+                log.error("worker failed", worker=worker, reason=error.diagnostics())
+            finally:
+                os._exit(code)
+        children[pid] = worker
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    for worker in range(settings.workers):
+        start(worker)
+    worst = 0
+    while children:
+        try:
+            pid, status = os.wait()
+        except InterruptedError:
+            continue
+        worker = children.pop(pid, -1)
+        code = os.waitstatus_to_exitcode(status)
+        if stopping or worker < 0:
+            worst = max(worst, abs(code))
+        elif code == 1:
+            # It could not even start; the others would fail the same way.
+            worst = 1
+            stop(signal.SIGTERM, None)
+        else:
+            log.error("worker died", worker=worker, exit_code=code)
+            start(worker)
+    return worst
