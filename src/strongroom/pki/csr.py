@@ -313,7 +313,12 @@ def build_csr(spec: ManagedCsrSpec, key: IssuedKey) -> str:
 
 
 def _build_subject(spec: ManagedCsrSpec) -> x509.Name:
-    attributes = [x509.NameAttribute(oid, value) for member, oid in _SUBJECT_OIDS for value in getattr(spec, member)]
+    attributes = [
+        # Authorities want the country code in capitals; it is shown again as it was sent.
+        x509.NameAttribute(oid, value.upper() if member == "country" else value)
+        for member, oid in _SUBJECT_OIDS
+        for value in getattr(spec, member)
+    ]
     if spec.common_name:
         attributes.append(_build_common_name(spec.common_name))
     return x509.Name(attributes)

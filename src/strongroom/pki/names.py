@@ -85,7 +85,7 @@ def _check_a_label(label: str) -> None:
         decoded = label[len(_ACE_PREFIX) :].encode().decode("punycode")
     except UnicodeError:
         decoded = ""
-    if not decoded or decoded.isascii():
+    if decoded.isascii() or not decoded.isprintable():
         raise NameProblem(f"{label} is no valid international label")
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strongroom.pki import der, raw
 from strongroom.pki.inspect import format_serial, inspect_certificate
 from strongroom.pki.load import load_certificates
-from tests.factories.certificates import ec_key, make_ca, make_leaf, make_sha1_leaf, rsa_key
+from tests.factories.certificates import Key, ec_key, make_ca, make_leaf, make_sha1_leaf, rsa_key
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def test_serial_numbers_of_every_sign(content: bytes, text: str) -> None:
     ],
 )
 def test_signature_algorithms_have_the_words_of_the_contract(name: str, expected: str) -> None:
-    signers = {
+    signers: dict[str, tuple[Key, hashes.SHA256 | hashes.SHA384 | None, padding.PSS | None]] = {
         "rsa-sha256": (rsa_key(), hashes.SHA256(), None),
         "rsa-sha384": (rsa_key(), hashes.SHA384(), None),
         "rsa-pss": (rsa_key(), hashes.SHA256(), padding.PSS(padding.MGF1(hashes.SHA256()), 32)),
