@@ -125,7 +125,7 @@ class Edge:
         _check_accept(call)
         if operation.method in ("POST", "PUT", "PATCH"):
             await self._read_body(call, receive)
-        outcome = await self._do(operation.handler, call, operation.work)
+        outcome = await self._do(operation.handler, call, operation.work_of(call))
         if isinstance(outcome, Pending):
             return await self._commit(call, outcome)
         if operation.audit:

@@ -67,6 +67,7 @@ class Call:
         raw_body: empty until the caller's authorisation is settled.
         target: what the audit trail names; handlers make it more precise.
         found: what the guard looked up for the handler.
+        decoded: the body as plain values, once it was asked for.
         base_url: scheme and host the client used, for links.
         extensions: whether the client asked for Strongroom's additions (``X-Strongroom-Extensions: 1``).
     """
@@ -84,6 +85,7 @@ class Call:
     target: Target
     found: Any = None
     extensions: bool = False
+    decoded: Any = None
 
     def json(self) -> Any:
         """Return the body as plain values.
@@ -93,7 +95,9 @@ class Call:
 
         Source: RFC 8259; NaN, lone surrogates and trailing text are refused.
         """
-        return decode_json(self.raw_body)
+        if self.decoded is None:
+            self.decoded = decode_json(self.raw_body)
+        return self.decoded
 
     def json_object(self) -> dict[str, Any]:
         """Return the body, which must be a JSON object."""
@@ -129,6 +133,7 @@ class Operation:
         name: the contract's operation name; unique; OpenAPI's ``operationId``.
         path: with ``{names}`` in braces.
         action: what the caller must be allowed to do, or ``public`` for nobody in particular.
+        slow: tells from the request whether a write is slow, where not all of them are.
         guard: looks up and authorises the addressed thing before the body is read.
         request: model (or union) of the body, for parsing and OpenAPI.
         query: model of the query parameters.
@@ -149,6 +154,7 @@ class Operation:
     tag: str
     status: int = 200
     description: str = ""
+    slow: Callable[[Call], bool] | None = None
     guard: Callable[[Call], None] | None = None
     request: Any = None
     query: type[BaseModel] | None = None
@@ -170,10 +176,16 @@ class Operation:
             return f"secrets-manager.{self.audit_as or self.name}"
         return self.action.audit_name
 
+    def work_of(self, call: Call) -> Work:
+        """Return where this very request belongs; its body has been read."""
+        if self.slow is not None and not self.slow(call):
+            return Work.WRITE
+        return self.work
+
     def __post_init__(self) -> None:
         """Refuse an operation that does not say who may call it."""
         if not isinstance(self.action, Action) and self.action != "public":
-            message = f"operation {self.name} declares no action"
+            message = f"operation {self.name} declares no action"  # type: ignore[unreachable]  # types can be ignored
             raise TypeError(message)
 
 
@@ -198,7 +210,7 @@ def validate(model: type[M], value: Any, *, strict: bool = True, prefix: str = "
     try:
         return adapter.validate_python(value, strict=strict)  # type: ignore[no-any-return]
     except ValidationError as error:
-        raise _to_invalid(error, prefix) from None
+        raise _to_invalid(error, prefix, tagged=_is_tagged(adapter)) from None
 
 
 def decode_json(raw: bytes) -> Any:
@@ -212,10 +224,18 @@ def decode_json(raw: bytes) -> Any:
         raise Invalid(ErrorCode.MALFORMED_REQUEST, f"The request body is not valid JSON: {reason}.") from None
 
 
-def _to_invalid(error: ValidationError, prefix: str) -> Invalid:
+def _is_tagged(adapter: TypeAdapter[Any]) -> bool:
+    schema: Any = adapter.core_schema
+    while schema["type"] == "definitions":
+        schema = schema["schema"]
+    return bool(schema["type"] == "tagged-union")
+
+
+def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid:
     causes = []
     for item in error.errors(include_url=False, include_context=True, include_input=False):
-        location = _field_name(item["loc"], prefix)
+        # Locations inside a tagged union start with the tag, which is no member of the request.
+        location = _field_name(item["loc"][1:] if tagged else item["loc"], prefix)
         kind = item["type"]
         if kind == "missing":
             causes.append(Invalid(ErrorCode.MISSING_FIELD, f"{location} is required.", field=location))

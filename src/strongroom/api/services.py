@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from strongroom.domain.audit.service import AuditTrail
 from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
+from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.ids import Instance
+from strongroom.kernel.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +33,11 @@ class Services:
     groups: SecretGroups
     authenticator: Authenticator
     identities: IdentityServices
+    audit: AuditTrail
+    jobs: JobService
+    wake_worker: Callable[[], None]
+    settings: Callable[[], Sequence[Any]]
+    encryption: Callable[[], Mapping[str, str]]
+    metrics: Callable[[], bytes]
+    metrics_token: Secret[str] | None
+    check_master_key: Callable[[], None]

@@ -11,11 +11,13 @@ from typing import Final
 from starlette.applications import Starlette
 
 from strongroom import __version__
-from strongroom.api import extensions, iam, public
 from strongroom.api.app import build_app
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
+from strongroom.api.extensions.table import OPERATIONS as EXTENSION_OPERATIONS
+from strongroom.api.iam.table import OPERATIONS as IAM_OPERATIONS
 from strongroom.api.operations import Operation
+from strongroom.api.public.table import OPERATIONS as PUBLIC_OPERATIONS
 from strongroom.api.services import Services
 from strongroom.api.v2.table import OPERATIONS as V2_OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
@@ -31,7 +33,7 @@ from strongroom.domain.secrets.vault import Vault
 from strongroom.engines.registry import ENGINES
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.ids import new_uuid
-from strongroom.pki.signatures import verify_ed25519
+from strongroom.kernel.secret import Secret
 from strongroom.runtime.bootstrap import OpenStore, clock_of, open_store, public_url
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.keypool import HelperProcesses
@@ -39,7 +41,7 @@ from strongroom.runtime.keys_refresh import KeysRefresh
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation, provider_of
 from strongroom.runtime.metrics import Metrics
-from strongroom.runtime.server_keys import stored_kek
+from strongroom.runtime.server_keys import store_keys, stored_kek
 from strongroom.runtime.settings import Settings, describe
 from strongroom.runtime.tls import ServerTls
 from strongroom.runtime.worker import Periodic, Worker
@@ -47,9 +49,9 @@ from strongroom.sealing.passwords import generate_password
 
 OPERATIONS: Final[Sequence[Operation]] = (
     *V2_OPERATIONS,
-    *iam.OPERATIONS,
-    *extensions.OPERATIONS,
-    *public.OPERATIONS,
+    *IAM_OPERATIONS,
+    *EXTENSION_OPERATIONS,
+    *PUBLIC_OPERATIONS,
 )
 """Every operation of the server; routing, authorisation, OpenAPI and the docs come from it."""
 
@@ -107,13 +109,13 @@ def build(settings: Settings, directory: DataDir, *, port: int | None = None, wo
             storage=storage,
             keyring=keys.keyring,
             provider=provider,
-            store=lambda unit, records: [unit.keys.put(stored_kek(record)) for record in records] and None,
+            store=lambda unit, records: store_keys(unit, [stored_kek(record) for record in records]),
         )
         metrics = Metrics(storage=storage, clock=clock, writer=lambda: storage.stats)
         handlers: list[JobHandler] = [
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),
-            AuditVerification(storage, clock, verify_ed25519),
+            AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep("master-key.rotate", rotation.rotate),
         ]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
@@ -152,7 +154,7 @@ def build(settings: Settings, directory: DataDir, *, port: int | None = None, wo
             settings=lambda: list(describe(settings)),
             encryption=lambda: {"provider": provider.name, "key_id": keys.keyring.master_key_id},
             metrics=metrics.render,
-            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+            metrics_token=Secret(settings.metrics_token.get_secret_value()) if settings.metrics_token else None,
             check_master_key=provider.health,
         )
         addresses = ClientAddress(url, settings.behind_proxy)

@@ -30,3 +30,8 @@ def addressed(call: Call) -> Secret:
     found = call.found
     assert isinstance(found, Secret)  # noqa: S101  (the guard ran)
     return found
+
+
+def has_slow_engine(call: Call) -> bool:
+    """Tell whether the addressed secret's type needs keys or checks to be changed."""
+    return call.services.secrets.context.engine(addressed(call).secret_type).slow

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
-from strongroom.api.v2.addressed import addressed, aim, find_addressed
+from strongroom.api.v2.addressed import addressed, aim, find_addressed, has_slow_engine
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.api.v2.table.csr_update import as_csr_update
@@ -68,6 +68,13 @@ def _create(call: Call) -> Pending:
         return view
 
     return Pending(commit=commit, reply=reply)
+
+
+def _creates_slowly(call: Call) -> bool:
+    """Tell whether the type of the new secret needs keys or checks; what is no valid type is refused quickly."""
+    given = call.json_object().get("secret_type")
+    engine = call.services.secrets.context.engines.get(given) if isinstance(given, str) else None  # type: ignore[call-overload]
+    return engine is not None and engine.slow
 
 
 def _require_known_type(call: Call, raw: dict[str, Any]) -> None:
@@ -202,6 +209,7 @@ OPERATIONS: Final = [
         action=Action.SECRET_CREATE,
         handler=_create,
         work=Work.SLOW_WRITE,
+        slow=_creates_slowly,
         summary="Create a secret",
         tag="Secrets",
         status=201,
@@ -257,6 +265,7 @@ OPERATIONS: Final = [
         guard=find_addressed,
         handler=_update_metadata,
         work=Work.SLOW_WRITE,
+        slow=has_slow_engine,
         summary="Change a secret's metadata",
         tag="Secrets",
         media_types=MERGE_PATCH,

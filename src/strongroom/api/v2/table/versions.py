@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
-from strongroom.api.v2.addressed import addressed, find_addressed
+from strongroom.api.v2.addressed import addressed, find_addressed, has_slow_engine
 from strongroom.api.v2.mapping.secrets import version_full, version_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.domain.access.actions import Action
@@ -106,6 +106,7 @@ OPERATIONS: Final = [
         guard=find_addressed,
         handler=_create,
         work=Work.SLOW_WRITE,
+        slow=has_slow_engine,
         summary="Rotate a secret: create its next version",
         tag="Versions",
         status=201,
