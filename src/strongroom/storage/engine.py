@@ -24,6 +24,13 @@ class DuplicateRow(Conflict):
         super().__init__(ErrorCode.ALREADY_EXISTS, "Something with the same key already exists.")
 
 
+class StillReferenced(Conflict):
+    """A row that others point to was to go, or one that is gone was pointed to."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.STATE_FORBIDS, "Something else still refers to it, or it is no longer there.")
+
+
 class TransientFailure(Unavailable):
     """A deadlock, a lock that was not free in time, a failed serialisation: the unit may run again."""
 
@@ -85,15 +92,29 @@ class Connection(Protocol):
 class WriteConnection(Connection, Protocol):
     """The writer's connection; transactions are spelt out."""
 
-    def begin(self) -> None: ...
-    def commit(self) -> None: ...
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        ...
+
+    def commit(self) -> None:
+        """Commit; it is on disk when this returns."""
+        ...
+
     def rollback(self) -> None:
         """End the transaction if there is one; never fails."""
         ...
 
-    def savepoint(self) -> None: ...
-    def release(self) -> None: ...
-    def rollback_to(self) -> None: ...
+    def savepoint(self) -> None:
+        """Mark the place to go back to."""
+        ...
+
+    def release(self) -> None:
+        """Forget the mark."""
+        ...
+
+    def rollback_to(self) -> None:
+        """Undo what happened since the mark, and forget it."""
+        ...
 
     @property
     def in_transaction(self) -> bool:
@@ -108,14 +129,18 @@ class WriteConnection(Connection, Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
 
 
 class Engine(Protocol):
     """One database and its connections."""
 
     @property
-    def dialect(self) -> str: ...
+    def dialect(self) -> str:
+        """Return ``sqlite`` or ``postgresql``."""
+        ...
 
     @property
     def url(self) -> str:
@@ -123,19 +148,25 @@ class Engine(Protocol):
         ...
 
     @property
-    def reads_inline(self) -> bool: ...
+    def reads_inline(self) -> bool:
+        """Tell whether a primary-key read is quick enough for the event loop."""
+        ...
 
-    def open_writer(self) -> WriteConnection: ...
+    def open_writer(self) -> WriteConnection:
+        """Return a connection that may write."""
+        ...
 
     def begin_read(self) -> Connection:
         """Return this thread's connection with a fresh snapshot open."""
         ...
 
-    def end_read(self, connection: Connection, *, failed: bool) -> None:
+    def end_read(self, connection: Connection) -> None:
         """Close the snapshot and give the connection back."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close every connection for reading."""
+        ...
 
 
 def open_engine(url_or_path: str | Path, *, read_pool: int) -> Engine:

@@ -47,11 +47,16 @@ FORGET_TEXT: Final = Statement(
 
 
 class Pending:
-    """Changes that wait for the end of the batch: of one unit, or of all units that succeeded."""
+    """Changes that wait for the end of the batch: of one unit, or of all units that succeeded.
 
-    __slots__ = ("counts", "entries", "generation", "texts")
+    Args:
+        within: the batch's own notes, which a unit has to see as if they were stored.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_within", "counts", "entries", "generation", "texts")
+
+    def __init__(self, within: Pending | None = None) -> None:
+        self._within = within
         self.entries: list[AuditEntry] = []
         self.counts: Counter[tuple[int, int]] = Counter()
         self.generation = 0
@@ -72,6 +77,19 @@ class Pending:
     def forget_text(self, pk: int, text: str) -> None:
         """Note that a search text, which must be the indexed one, is no longer."""
         self.texts.append((False, pk, text))
+
+    def waiting_counts(self) -> Counter[tuple[int, int]]:
+        """Return what to add to the stored counters, to see them as this unit left them."""
+        return Counter(self.counts) if self._within is None else _sum(self.counts, self._within.counts)
+
+    def waiting_generation(self) -> int:
+        """Return what to add to the stored generation."""
+        return self.generation + (self._within.generation if self._within else 0)
+
+    @property
+    def has_texts(self) -> bool:
+        """Tell whether search texts changed whose trigrams are not stored yet."""
+        return bool(self.texts or (self._within and self._within.texts))
 
     def absorb(self, unit: Pending) -> None:
         """Take over what a unit noted that succeeded."""
@@ -95,3 +113,10 @@ class Pending:
 def _apply_texts(connection: Connection, texts: Iterable[tuple[bool, int, str]]) -> None:
     for is_new, pk, text in texts:
         connection.run(INDEX_TEXT if is_new else FORGET_TEXT, pk=pk, text=text)
+
+
+def _sum(one: Counter[tuple[int, int]], other: Counter[tuple[int, int]]) -> Counter[tuple[int, int]]:
+    """Add two counters, keeping what is below zero."""
+    total = Counter(one)
+    total.update(other)
+    return total

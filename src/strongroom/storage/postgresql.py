@@ -20,6 +20,7 @@ from strongroom.storage.engine import (
     ConnectionLost,
     DuplicateRow,
     Row,
+    StillReferenced,
     TookTooLong,
     TransientFailure,
 )
@@ -48,6 +49,8 @@ def _translate(error: psycopg.Error, *, broken: bool) -> Exception:
     match error:
         case errors.UniqueViolation():
             return DuplicateRow()
+        case errors.ForeignKeyViolation():
+            return StillReferenced()
         case errors.DeadlockDetected() | errors.SerializationFailure() | errors.LockNotAvailable():
             return TransientFailure()
         case errors.QueryCanceled():
@@ -245,7 +248,7 @@ class PostgresEngine:
             return connection
         raise ConnectionLost
 
-    def end_read(self, connection: Connection, *, failed: bool) -> None:
+    def end_read(self, connection: Connection) -> None:
         """Close the snapshot and give the connection back."""
         assert isinstance(connection, PostgresConnection)  # noqa: S101 - this engine made it
         connection.rollback()

@@ -33,9 +33,6 @@ from sqlalchemy import (
     literal_column,
 )
 
-REVISION: Final = "0001"
-"""The newest migration; a test compares it with the migrations folder."""
-
 NEVER_MAX: Final = 9223372036854775807
 """What a missing instant counts as where the earliest come first."""
 NEVER_MIN: Final = -1
@@ -80,9 +77,9 @@ def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=nullable)
 
 
-def _or(column: Column[Any], missing: int) -> ColumnElement[int]:
-    """Return the expression that lists sort by where the column may be missing."""
-    return func.coalesce(column, literal_column(str(missing)))
+def with_missing(column: ColumnElement[Any], *, last_descending: bool) -> ColumnElement[int]:
+    """Return what lists sort by where an instant may be missing: last in the direction that is asked for."""
+    return func.coalesce(column, literal_column(str(NEVER_MIN if last_descending else NEVER_MAX)))
 
 
 instance = Table(
@@ -165,14 +162,10 @@ Index("ix_secrets_by_id", _s.id, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_name", _s.name, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_created_at", _s.created_at, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_updated_at", _s.updated_at, _s.pk, _s.group_no, _s.type_no)
-expires_up = _or(_s.expires_at, NEVER_MAX)
-expires_down = _or(_s.expires_at, NEVER_MIN)
-retrieved_up = _or(_s.retrieved_at, NEVER_MAX)
-retrieved_down = _or(_s.retrieved_at, NEVER_MIN)
-Index("ix_secrets_expires_up", expires_up, _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_expires_down", expires_down, _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_retrieved_up", retrieved_up, _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_retrieved_down", retrieved_down, _s.pk, _s.group_no, _s.type_no)
+Index("ix_secrets_expires_up", with_missing(_s.expires_at, last_descending=False), _s.pk, _s.group_no, _s.type_no)
+Index("ix_secrets_expires_down", with_missing(_s.expires_at, last_descending=True), _s.pk, _s.group_no, _s.type_no)
+Index("ix_secrets_retrieved_up", with_missing(_s.retrieved_at, last_descending=False), _s.pk, _s.group_no, _s.type_no)
+Index("ix_secrets_retrieved_down", with_missing(_s.retrieved_at, last_descending=True), _s.pk, _s.group_no, _s.type_no)
 # Due work. The conditions are spelt out, because a partial index serves only the statement that repeats them.
 is_expiring = _s.expires_at.is_not(None) & (_s.state == literal_column("1"))
 is_rotating = _s.next_rotation_at.is_not(None) & _s.state.in_([literal_column("1"), literal_column("5")])

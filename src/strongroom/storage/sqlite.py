@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from strongroom.kernel.errors import ErrorCode, Unavailable
-from strongroom.storage.engine import Connection, DuplicateRow, Row, TookTooLong, TransientFailure
+from strongroom.storage.engine import Connection, DuplicateRow, Row, StillReferenced, TookTooLong, TransientFailure
 from strongroom.storage.statements import SQLITE, Statement
 
 BUSY_TIMEOUT_MS: Final = 5000
@@ -28,13 +28,15 @@ PROGRESS_STEPS: Final = 20_000
 
 _UNIQUE: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_DOWN: Final = frozenset({
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PROTOCOL,
-})
+_DOWN: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 
 
 def _translate(error: sqlite3.Error) -> Exception:
@@ -47,6 +49,8 @@ def _translate(error: sqlite3.Error) -> Exception:
     primary = code & 0xFF
     if code in _UNIQUE:
         return DuplicateRow()
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return StillReferenced()
     if primary in _BUSY:
         return TransientFailure()
     if primary == sqlite3.SQLITE_INTERRUPT:
@@ -221,7 +225,7 @@ class SqliteEngine:
         connection.begin_read()
         return connection
 
-    def end_read(self, connection: Connection, *, failed: bool) -> None:
+    def end_read(self, connection: Connection) -> None:
         """Close the snapshot."""
         assert isinstance(connection, SqliteConnection)  # noqa: S101 - this engine made it
         connection.rollback()

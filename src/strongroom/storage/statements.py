@@ -11,8 +11,24 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
+
+__all__ = (
+    "POSTGRESQL",
+    "SQLITE",
+    "Statement",
+    "bucket",
+    "columns_of",
+    "conflict_insert",
+    "insert_into",
+    "insert_unless_there",
+    "one_of",
+    "sa",
+    "spread",
+    "tables",
+    "values_of",
+)
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -44,7 +60,7 @@ else:
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 
-Builder = Callable[[str], "sa.Executable"]
+Builder = Callable[[str], "sa.Executable | str"]
 
 
 class Statement:
@@ -53,7 +69,8 @@ class Statement:
     Args:
         name: dotted, unique; for people and tests.
         build: gets the dialect's name and returns the construct. Every value in it is a named
-            ``bindparam`` or a literal column: text must not depend on values.
+            ``bindparam`` or a literal column: text must not depend on values. A plain text without
+            parameters is taken as it is.
         prepare: whether PostgreSQL keeps a plan for it. Off where the best plan depends on the values.
     """
 
@@ -74,16 +91,20 @@ class Statement:
 
 
 def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
+    construct = build(dialect_name)
+    if isinstance(construct, str):
+        return construct
     dialect: Any
     if dialect_name == SQLITE:
         from sqlalchemy.dialects import sqlite
 
         dialect = sqlite.dialect(paramstyle="named")
+        dialect.statement_compiler = _with_index_hints()
     else:
         from sqlalchemy.dialects.postgresql import psycopg
 
         dialect = psycopg.dialect()
-    compiled = build(dialect_name).compile(dialect=dialect)
+    compiled = construct.compile(dialect=dialect)
     text = str(compiled)
     for name, value in compiled.params.items():
         if value is None:
@@ -94,6 +115,18 @@ def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
         # A number that the construct brought along (OFFSET 0) becomes part of the text.
         text = re.sub(rf":{name}\b|%\({name}\)s(::[A-Z]+)?", str(value), text)
     return text
+
+
+@cache
+def _with_index_hints() -> type[Any]:
+    """Return SQLite's compiler, made to write the hints of `with_hint` after the table."""
+    from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+
+    class HintingCompiler(SQLiteCompiler):
+        def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+            return text
+
+    return HintingCompiler
 
 
 def columns_of(table: sa.Table, *, without: Sequence[str] = ()) -> list[sa.ColumnElement[Any]]:

@@ -1,0 +1,1 @@
+"""Alembic migrations; they run at start, from inside the package."""

@@ -1,0 +1,447 @@
+"""The one thread that writes, and commits for many units at once.
+
+Units queue up while a commit waits for the disk; the next batch takes them all. Each runs inside its
+own savepoint, so that one that fails leaves nothing and hurts nobody. At the end of the batch the
+audit entries of what succeeded get their places in the hash chain, and one commit makes everything
+durable; only then the callers hear of it.
+
+Audit entries and read marks of payload reads go along with the next batch, or by themselves after a
+short while. An entry that could not be stored stays queued: reads become slow, never unrecorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from strongroom.domain.audit.chain import ChainHead
+from strongroom.domain.audit.record import AuditEntry, AuditRecord
+from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
+from strongroom.kernel.ids import SecretId, VersionId
+from strongroom.kernel.time import to_microseconds
+from strongroom.storage.engine import ConnectionLost, DuplicateRow, Engine, TransientFailure, WriteConnection
+from strongroom.storage.pending import Pending
+from strongroom.storage.statements import Statement, insert_into, sa, tables
+from strongroom.storage.unit import SqlUnit
+
+T = TypeVar("T")
+
+BATCH_UNITS: Final = 256
+BATCH_ENTRIES: Final = 4096
+ENTRY_DELAY_S: Final = 0.05
+TOUCH_DELAY_S: Final = 0.5
+TRIES: Final = 4
+RECONNECT_PAUSE_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+HEAD: Final = Statement(
+    "writer.head",
+    lambda _: (
+        sa.select(tables.audit_records.c.sequence, tables.audit_records.c.hash)
+        .where(tables.audit_records.c.stream == sa.bindparam("stream"))
+        .order_by(tables.audit_records.c.sequence.desc())
+        .limit(1)
+    ),
+)
+ADD_RECORD: Final = Statement("writer.add_record", lambda _: insert_into(tables.audit_records))
+TOUCH: Final = Statement(
+    "writer.touch",
+    lambda _: (
+        sa.update(tables.secrets)
+        .where(
+            tables.secrets.c.id == sa.bindparam("secret_id"),
+            sa.func.coalesce(tables.secrets.c.retrieved_at, -1) < sa.bindparam("at", type_=sa.BigInteger),
+        )
+        .values(retrieved_at=sa.bindparam("at", type_=sa.BigInteger))
+    ),
+)
+
+
+@dataclass(slots=True)
+class WriterStats:
+    """Figures for the metrics; read without a lock, so each is right but they may not agree."""
+
+    batches: int = 0
+    units: int = 0
+    failed_units: int = 0
+    audit_records: int = 0
+    largest_batch: int = 0
+    queued_units: int = 0
+    queued_entries: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A unit and the future that tells how it ended."""
+
+    fn: Callable[[SqlUnit], Any]
+    future: Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is committed together."""
+
+    jobs: list[_Job] = field(default_factory=list)
+    entries: list[tuple[AuditEntry, Future[None] | None]] = field(default_factory=list)
+    touches: dict[SecretId, int] = field(default_factory=dict)
+
+    def parts(self) -> list[_Batch]:
+        """Return the same work as batches of one."""
+        parts = [_Batch(jobs=[job]) for job in self.jobs]
+        if self.entries or self.touches:
+            parts.append(_Batch(entries=self.entries, touches=self.touches))
+        return parts
+
+
+class _OutcomeUnknown(Exception):
+    """The connection was lost while the commit was under way."""
+
+
+class _Catch:
+    """Keeps whatever a caller's function raises, to be raised again in the caller's thread."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> _Catch:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        self.error = error
+        return True
+
+
+class Writer:
+    """Owns the writing connection and its thread.
+
+    Args:
+        engine: where the connection comes from.
+        stream: audit stream of this process; nobody else may write it.
+        durable_reads: let `record` always return a future.
+        queue_limit: how many audit entries of reads may wait before `record` returns a future.
+    """
+
+    def __init__(self, engine: Engine, *, stream: str, durable_reads: bool = False, queue_limit: int = 10_000) -> None:
+        self.stats = WriterStats()
+        self._engine = engine
+        self._stream = stream
+        self._durable_reads = durable_reads
+        self._queue_limit = queue_limit
+        self._wake = threading.Condition(threading.Lock())
+        self._jobs: deque[_Job] = deque()
+        self._entries: deque[tuple[AuditEntry, Future[None] | None]] = deque()
+        self._touches: dict[SecretId, int] = {}
+        self._entries_due = 0.0
+        self._touches_due = 0.0
+        self._closing = False
+        self._connection: WriteConnection | None = None
+        self._head = ChainHead(stream)
+        self._connect()
+        self._thread = threading.Thread(target=self._work, name="strongroom-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[[SqlUnit], T]) -> Future[T]:
+        """Queue the unit; the future resolves once its commit is on disk."""
+        future: Future[T] = Future()
+        with self._wake:
+            self._refuse_when_closed()
+            self._jobs.append(_Job(fn, future))
+            self._wake.notify()
+        return future
+
+    def record(self, entry: AuditEntry) -> Future[None] | None:
+        """Queue the audit entry of a read; return a future when the caller has to wait for it."""
+        with self._wake:
+            self._refuse_when_closed()
+            wait = self._durable_reads or len(self._entries) >= self._queue_limit
+            future: Future[None] | None = Future() if wait else None
+            if not self._entries:
+                self._entries_due = time.monotonic() + ENTRY_DELAY_S
+                self._wake.notify()
+            if wait:
+                self._entries_due = 0.0
+                self._wake.notify()
+            self._entries.append((entry, future))
+        return future
+
+    def touch(self, secret_id: SecretId, version_id: VersionId, at: datetime) -> None:
+        """Note another read of a payload."""
+        instant = to_microseconds(at)
+        with self._wake:
+            self._refuse_when_closed()
+            if not self._touches:
+                self._touches_due = time.monotonic() + TOUCH_DELAY_S
+                self._wake.notify()
+            if self._touches.get(secret_id, -1) < instant:
+                self._touches[secret_id] = instant
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs and has its connection."""
+        return self._thread.is_alive() and self._connection is not None and not self._closing
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Tell whether the caller is inside a unit."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """Write what is queued, then stop."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closing:
+            raise Unavailable(ErrorCode.UNAVAILABLE, "The store is closed.")
+
+    # Everything below runs on the writer's thread.
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            with _Catch() as caught:
+                self._settle(batch)
+            if caught.error is not None:
+                # A bug of ours; it must neither end the thread nor leave callers waiting.
+                _log.error("a batch failed", exc_info=caught.error)
+                if self._connection is not None:
+                    self._connection.rollback()
+                self._fail(batch, caught.error, keep_entries=False)
+        self._disconnect()
+
+    def _next(self) -> _Batch | None:
+        """Wait for work and take it; ``None`` when closed and empty."""
+        with self._wake:
+            while not self._jobs and not self._closing:
+                due = min(
+                    self._entries_due if self._entries else float("inf"),
+                    self._touches_due if self._touches else float("inf"),
+                )
+                pause = due - time.monotonic()
+                if pause <= 0:
+                    break
+                self._wake.wait(None if pause == float("inf") else pause)
+            batch = _Batch()
+            while self._jobs and len(batch.jobs) < BATCH_UNITS:
+                job = self._jobs.popleft()
+                if job.future.set_running_or_notify_cancel():
+                    batch.jobs.append(job)
+            while self._entries and len(batch.entries) < BATCH_ENTRIES:
+                batch.entries.append(self._entries.popleft())
+            batch.touches, self._touches = self._touches, {}
+            self.stats.queued_units = len(self._jobs)
+            self.stats.queued_entries = len(self._entries)
+            if self._closing and not (batch.jobs or batch.entries or batch.touches):
+                return None
+            return batch
+
+    def _settle(self, batch: _Batch) -> None:
+        """Commit the batch, whatever it takes, and tell everybody how it ended."""
+        lost = tries = 0
+        while True:
+            try:
+                if self._connection is None:
+                    self._connect()
+                self._transact(batch)
+            except TransientFailure as error:
+                self._roll_back()
+                if len(parts := batch.parts()) > 1:
+                    # Alone each holds few locks, for a short time: whoever stood in the way gets by.
+                    for part in parts:
+                        self._settle(part)
+                    return
+                tries += 1
+                if tries == TRIES:
+                    self._fail(batch, error, keep_entries=True)
+                    return
+                time.sleep(random.uniform(0.005, 0.02) * tries)  # noqa: S311 - no secret, just to get out of step
+            except _OutcomeUnknown as unknown:
+                reached = (self._head.sequence, self._head.hash)
+                if self._find_out(reached):
+                    self._succeed(batch)
+                else:
+                    self._fail(batch, unknown.__cause__ or unknown, keep_entries=True)
+                return
+            except ConnectionLost as error:
+                self._disconnect()
+                lost += 1
+                if lost == 2 or not self._reconnects():  # noqa: PLR2004 - the first time may be an idle connection
+                    self._fail(batch, error, keep_entries=True)
+                    return
+            except StrongroomError as error:
+                self._roll_back()
+                self._fail(batch, error, keep_entries=True)
+                return
+            else:
+                self._succeed(batch)
+                return
+
+    def _transact(self, batch: _Batch) -> None:
+        """Run the batch in one transaction; on return it is committed."""
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - the caller connected
+        before = replace(self._head)
+        pending = Pending()
+        connection.begin()
+        try:
+            for job in batch.jobs:
+                self._run(connection, job, pending, is_alone=len(batch.jobs) == 1)
+            pending.apply(connection)
+            if batch.touches:
+                # Sorted, so that two processes never wait for each other.
+                connection.many(TOUCH, [{"secret_id": id_, "at": at} for id_, at in sorted(batch.touches.items())])
+            entries = [*pending.entries, *(entry for entry, _ in batch.entries)]
+            if entries:
+                self._add_records(connection, entries)
+        except BaseException:
+            self._head = before
+            raise
+        try:
+            connection.commit()
+        except ConnectionLost as error:
+            if not entries:
+                self._disconnect()
+            raise _OutcomeUnknown from error
+        except BaseException:
+            self._head = before
+            raise
+        self.stats.audit_records += len(entries)
+
+    def _add_records(self, connection: WriteConnection, entries: list[AuditEntry]) -> None:
+        rows = [_record_row(entry, self._head.append(entry)) for entry in entries]
+        try:
+            connection.many(ADD_RECORD, rows)
+        except DuplicateRow as error:
+            # Somebody else wrote this stream (a command beside the server): go on from where it ends now.
+            self._disconnect()
+            raise TransientFailure from error
+
+    def _run(self, connection: WriteConnection, job: _Job, pending: Pending, *, is_alone: bool) -> None:
+        """Run one unit; if it fails, nothing of it is left."""
+        own = Pending(within=pending)
+        job.value = job.error = None
+        if not is_alone:
+            connection.savepoint()
+        with _Catch() as caught:
+            job.value = job.fn(SqlUnit(connection, own))
+        error = caught.error
+        if isinstance(error, (TransientFailure, ConnectionLost)):
+            raise error
+        if error is None:
+            if not is_alone:
+                connection.release()
+            pending.absorb(own)
+            return
+        if not connection.in_transaction:
+            # The failure ended the whole transaction (a full disk): the others have to run again.
+            raise TransientFailure from error
+        if is_alone:
+            connection.rollback()
+            connection.begin()
+        else:
+            connection.rollback_to()
+        job.error = error
+
+    def _succeed(self, batch: _Batch) -> None:
+        stats = self.stats
+        stats.batches += 1
+        stats.units += len(batch.jobs)
+        stats.largest_batch = max(stats.largest_batch, len(batch.jobs))
+        for job in batch.jobs:
+            if job.error is not None:
+                stats.failed_units += 1
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.value)
+        for _, future in batch.entries:
+            if future is not None:
+                future.set_result(None)
+
+    def _fail(self, batch: _Batch, error: BaseException, *, keep_entries: bool) -> None:
+        """Tell everybody that nothing was committed; entries that nobody waits for are kept."""
+        for job in batch.jobs:
+            if not job.future.done():
+                job.future.set_exception(job.error or error)
+        kept: list[tuple[AuditEntry, Future[None] | None]] = []
+        for entry, future in batch.entries:
+            if future is None:
+                kept.append((entry, None))
+            elif not future.done():
+                future.set_exception(error)
+        if not keep_entries or not (kept or batch.touches):
+            return
+        with self._wake:
+            if self._closing:
+                _log.error("%d audit entries of reads could not be stored before the end", len(kept))
+                return
+            self._entries.extendleft(reversed(kept))
+            self._touches = {**batch.touches, **self._touches}
+            self._entries_due = self._touches_due = time.monotonic() + RECONNECT_PAUSE_S
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            self._connection.rollback()
+
+    def _connect(self) -> None:
+        """Open the connection and read where the chain ends."""
+        connection = self._engine.open_writer()
+        try:
+            connection.hold_stream(self._stream)
+            row = connection.row(HEAD, stream=self._stream)
+        except BaseException:
+            connection.close()
+            raise
+        self._head = ChainHead(self._stream) if row is None else ChainHead(self._stream, int(row[0]), str(row[1]))
+        self._connection = connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _reconnects(self) -> bool:
+        try:
+            self._connect()
+        except StrongroomError as error:
+            _log.warning("the database does not answer: %s", error.detail)
+            return False
+        return True
+
+    def _find_out(self, reached: tuple[int, str]) -> bool:
+        """Tell whether a commit went through whose answer was lost: the chain says."""
+        had_connection = self._connection is not None
+        self._disconnect()
+        # Holding the stream again means that the old session is over, one way or the other.
+        return had_connection and self._reconnects() and (self._head.sequence, self._head.hash) == reached
+
+
+def _record_row(entry: AuditEntry, record: AuditRecord) -> dict[str, Any]:
+    return {
+        "stream": record.stream,
+        "sequence": record.sequence,
+        "time": to_microseconds(entry.time),
+        "initiator": entry.initiator.id,
+        "action": entry.action,
+        "target_id": entry.target.id,
+        "outcome": entry.outcome.value,
+        "request_id": entry.request_id,
+        "body": record.body,
+        "previous_hash": record.previous_hash,
+        "hash": record.hash,
+    }
