@@ -31,7 +31,7 @@ from strongroom.domain.identity.model import (
     SubjectKind,
     User,
 )
-from strongroom.domain.jobs.model import Job, JobQuery
+from strongroom.domain.jobs.model import Job, JobQuery, JobState
 from strongroom.domain.secrets.model import (
     Lock,
     LockQuery,
@@ -370,6 +370,33 @@ class EventRepository(Protocol):
     def purge(self, before: datetime, limit: int) -> int: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Counts for the metrics.
+
+    Attributes:
+        expired: active secrets whose time has passed and that nobody has expired yet.
+        expiring: active secrets that expire up to each bound and after the one before, then the rest.
+        rotations_failed: secrets whose last automatic rotation failed.
+        rotations_blocked: secrets whose rotation waits for locks to go.
+        jobs: jobs by kind and state; those that are done or cancelled are left out.
+    """
+
+    expired: int
+    expiring: tuple[int, ...]
+    rotations_failed: int
+    rotations_blocked: int
+    jobs: dict[tuple[str, JobState], int]
+
+
+class StatisticsRepository(Protocol):
+    """Counts that no counter keeps; each is a walk over an index."""
+
+    def gather(self, now: datetime, bounds: Sequence[datetime]) -> Statistics:
+        """Count; ``bounds`` are later than ``now`` and in order."""
+        ...
+
+
 class InstanceRepository(Protocol):
     """The single row that says whose store this is."""
 
@@ -407,6 +434,8 @@ class ReadUnit(Protocol):
     def keys(self) -> KeyRepository: ...
     @property
     def instance(self) -> InstanceRepository: ...
+    @property
+    def statistics(self) -> StatisticsRepository: ...
 
 
 class Unit(ReadUnit, Protocol):

@@ -83,6 +83,13 @@ class SqlReadUnit:
 
         return SqlInstance(self._connection, self._pending)
 
+    @property
+    def statistics(self) -> ports.StatisticsRepository:
+        """Return the counts for the metrics."""
+        from strongroom.storage.repositories.statistics import SqlStatistics
+
+        return SqlStatistics(self._connection, self._pending)
+
 
 class SqlUnit(SqlReadUnit):
     """Repositories inside one transaction."""
