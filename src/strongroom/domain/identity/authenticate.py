@@ -123,6 +123,7 @@ class Authenticator:
         known = self._callers.get(api_key_id)
         if (
             known is not None
+            and known.principal.iam_id == iam_id
             and known.generation >= self._generations.required
             and not self._generations.poll_due(self._clock.now())
         ):
