@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from strongroom.domain.jobs.model import JobState
@@ -65,9 +66,7 @@ class SqlStatistics:
     def gather(self, now: datetime, bounds: Sequence[datetime]) -> Statistics:
         """Count; ``bounds`` are later than ``now`` and in order."""
         edges = [-_NEVER, *map(to_microseconds, (now, *bounds)), _NEVER]
-        expired, *expiring = (
-            self._count_expiring(after, until) for after, until in zip(edges[:-1], edges[1:], strict=True)
-        )
+        expired, *expiring = (self._count_expiring(after, until) for after, until in pairwise(edges))
         trouble = {str(row[0]): int(row[1]) for row in self._connection.rows(_OVERDUE, now=to_microseconds(now))}
         return Statistics(
             expired=expired,
