@@ -13,6 +13,7 @@ from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.result import Notice
 from strongroom.kernel.time import format_rfc3339
 from strongroom.pki import chain, keys
+from strongroom.pki.csr import ManagedCsrSpec, managed_csr_names
 from strongroom.pki.inspect import CertificateFacts, inspect_certificate
 from strongroom.pki.load import HELP_PAGE, PrivateKey, load_certificates, load_private_key, tolerate_oddities
 
@@ -77,15 +78,26 @@ def examine_import(certificate: str, private_key: str | None, intermediate: str 
 
 def names_changed_notice(old: CertificateFacts, new: CertificateFacts) -> Notice | None:
     """Return the notice that a rotation changed the names, or ``None`` if they are the same."""
-    if old.names == new.names:
-        return None
+    return _compare_names(old.names, new.names, "The names of the certificate changed")
+
+
+def names_differ_notice(spec: ManagedCsrSpec, facts: CertificateFacts) -> Notice | None:
+    """Return the notice that a signed certificate has other names than its request, or ``None``.
+
+    Authorities may leave names out or add some (``www.``), so this is no error. Names of other kinds
+    (``other_sans``) are not compared, because certificates rarely keep them.
+    """
+    asked = frozenset(managed_csr_names(spec) - {str(san).lower() for san in spec.other_sans})
+    return _compare_names(asked, facts.names, "The certificate has other names than the signing request")
+
+
+def _compare_names(old: frozenset[str], new: frozenset[str], what: str) -> Notice | None:
     changes = [
-        f"{word} {_list_names(names)}"
-        for word, names in (("no longer", old.names - new.names), ("newly", new.names - old.names))
-        if names
+        f"{word} {_list_names(names)}" for word, names in (("no longer", old - new), ("newly", new - old)) if names
     ]
-    message = f"The names of the certificate changed: {', '.join(changes)}."
-    return Notice(code="names_changed", message=message)
+    if not changes:
+        return None
+    return Notice(code="names_changed", message=f"{what}: {', '.join(changes)}.")
 
 
 def _list_names(names: frozenset[str]) -> str:

@@ -301,3 +301,12 @@ def test_inspecting_never_raises_for_a_certificate_with_one_wrong_byte(position:
     except (ValueError, Warning, x509.InvalidVersion):
         return
     inspect_certificate(certificate)
+
+
+def test_rsa_signatures_are_named_by_their_number() -> None:
+    sha256 = bytes.fromhex("06092a864886f70d01010b0500")
+    made = make_leaf(issuer=make_ca(key=rsa_key(), now=NOW), now=NOW)
+    certificate = x509.load_der_x509_certificate(made.der.replace(sha256, bytes.fromhex("06092a864886f70d01010d0500")))
+    assert inspect_certificate(certificate).signing_algorithm == "SHA512-RSA"
+    odd = x509.load_der_x509_certificate(made.der.replace(sha256, bytes.fromhex("06092a864886f70d01017f0500")))
+    assert inspect_certificate(odd).signing_algorithm == "1.2.840.113549.1.1.127"

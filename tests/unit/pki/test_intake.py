@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.pki.csr import build_csr, parse_managed_csr
 from strongroom.pki.inspect import inspect_certificate
-from strongroom.pki.intake import ImportedFacts, examine_import, names_changed_notice
+from strongroom.pki.intake import ImportedFacts, examine_import, names_changed_notice, names_differ_notice
 from strongroom.pki.keys import public_key_spki
 from tests.factories.certificates import (
     Key,
@@ -24,6 +25,7 @@ from tests.factories.certificates import (
     make_leaf,
     make_sha1_leaf,
     rsa_key,
+    sign_csr,
     to_pem,
 )
 
@@ -187,6 +189,29 @@ def test_changed_names_are_told() -> None:
     told = names_changed_notice(new, many)
     assert told is not None
     assert "and 4 more" in told.message
+
+
+def test_a_signed_certificate_with_other_names_than_its_request_is_told() -> None:
+    values = {
+        "common_name": "Example.com",
+        "ip_sans": "2001:DB8::1",
+        "uri_sans": "urn:x",
+        "other_sans": "2.5.4.5;UTF8:a",
+    }
+    spec = parse_managed_csr(values)
+    key = ec_key()
+    signed = sign_csr(build_csr(spec, key), now=NOW)
+    facts = examine_import(signed.pem, None, None, NOW)
+    assert names_differ_notice(spec, facts.leaf) is None
+    assert facts.spki == public_key_spki(key)
+    other = inspect_certificate(make_leaf(names=("example.com", "www.example.com"), now=NOW).certificate)
+    notice = names_differ_notice(spec, other)
+    assert notice is not None
+    assert notice.code == "names_changed"
+    assert notice.message == (
+        "The certificate has other names than the signing request: "
+        "no longer 2001:db8::1 and urn:x, newly www.example.com."
+    )
 
 
 def test_an_import_can_be_examined_in_another_process() -> None:
