@@ -142,6 +142,8 @@ class Operation:
         audit: whether the trail records it.
         audit_as: its name in the trail (``service-id.create``) where the action is too broad to tell.
         problems: renders errors (each API has its envelope).
+        error_model: model of what ``problems`` renders, for OpenAPI.
+        more_answers: further statuses with their models (``None``: the error envelope), for OpenAPI.
     """
 
     name: str
@@ -167,6 +169,8 @@ class Operation:
     audit: bool = True
     audit_as: str | None = None
     problems: Callable[[StrongroomError, str], Reply] | None = None
+    error_model: Any = None
+    more_answers: Mapping[int, Any] = field(default_factory=dict)
     extension: bool = False
 
     @property

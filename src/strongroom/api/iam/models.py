@@ -49,6 +49,21 @@ class TokenResponse(Answer):
     scope: str
 
 
+class TokenProblemContext(Answer):
+    """What an operator needs to find the request in the log."""
+
+    requestId: str  # noqa: N815  (the name that clients read)
+
+
+class TokenProblem(Answer):
+    """Why no token was given, in the form that IAM clients read."""
+
+    errorCode: str  # noqa: N815
+    errorMessage: str  # noqa: N815
+    errorDetails: str  # noqa: N815
+    context: TokenProblemContext
+
+
 class JwkSet(Answer):
     """The keys that verify access tokens."""
 

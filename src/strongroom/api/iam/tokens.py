@@ -6,7 +6,7 @@ import base64
 from typing import Any
 from urllib.parse import parse_qsl
 
-from strongroom.api.iam.models import JwkSet, TokenRequest, TokenResponse
+from strongroom.api.iam.models import JwkSet, TokenProblem, TokenRequest, TokenResponse
 from strongroom.api.iam.problems import iam_problem
 from strongroom.api.operations import FORM_BODY, Call, Operation, Pending, Reply, Work
 from strongroom.domain.audit.record import Target
@@ -88,7 +88,9 @@ OPERATIONS: tuple[Operation, ...] = (
         media_types=FORM_BODY,
         target_type="api_key",
         audit_as="instance.login",
+        more_answers={429: None},
         problems=iam_problem,
+        error_model=TokenProblem,
     ),
     Operation(
         name="list_token_keys",
@@ -102,5 +104,6 @@ OPERATIONS: tuple[Operation, ...] = (
         response=JwkSet,
         audit=False,
         problems=iam_problem,
+        error_model=TokenProblem,
     ),
 )

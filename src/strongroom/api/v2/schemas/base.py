@@ -6,9 +6,9 @@ answer are optional here, and null is never sent.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 SECRET_TYPES = (
     "arbitrary",
@@ -34,7 +34,6 @@ SecretTypeName = Literal[
 ]
 StateDescription = Literal["pre_activation", "active", "suspended", "deactivated", "destroyed"]
 Alias = Literal["current", "previous"]
-DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 FreeObject = dict[str, Any]
 
 

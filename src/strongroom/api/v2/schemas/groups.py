@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from strongroom.api.v2.schemas.base import Answer, DateTime, Request
+from strongroom.api.parameters import DateTime, Description, GroupName
+from strongroom.api.v2.schemas.base import Answer, Request
 
 
 class SecretGroupPrototype(Request):
     """A new group."""
 
-    name: str
-    description: str | None = None
+    name: GroupName
+    description: Description | None = None
 
 
 class SecretGroupPatch(Request):
     """Changes to a group."""
 
-    name: str | None = None
-    description: str | None = None
+    name: GroupName | None = None
+    description: Description | None = None
 
 
 class SecretGroup(Answer):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 
-from strongroom.api.v2.schemas.base import Alias, Answer, DateTime, FreeObject, Paginated, Request, SecretTypeName
+from strongroom.api.parameters import (
+    DateTime,
+    Description,
+    LockName,
+    Metadata,
+    comma_list,
+    one_of,
+    sort_key,
+)
+from strongroom.api.v2.schemas.base import Alias, Answer, FreeObject, Paginated, Request, SecretTypeName
 
 
 class SecretLockPrototype(Request):
     """A new lock."""
 
-    name: str
-    description: str | None = None
-    attributes: FreeObject | None = None
+    name: LockName
+    description: Description | None = None
+    attributes: Metadata | None = None
 
 
 class SecretLocksPrototype(Request):
     """Several new locks."""
 
-    locks: list[SecretLockPrototype]
+    locks: list[SecretLockPrototype] = Field(json_schema_extra={"minItems": 1, "maxItems": 1000})
 
 
 class SecretLock(Answer):
@@ -78,7 +89,7 @@ class LocksQuery(BaseModel):
 
     offset: int = Field(default=0, ge=0, le=1000)
     limit: int = Field(default=25, ge=1, le=100)
-    sort: str | None = None
+    sort: Annotated[str | None, sort_key("created_at", "updated_at", "name")] = None
     search: str | None = Field(default=None, min_length=2, max_length=128)
 
 
@@ -88,16 +99,16 @@ class SecretsLocksQuery(BaseModel):
     offset: int = Field(default=0, ge=0, le=10_000_000)
     limit: int = Field(default=200, ge=1, le=1000)
     search: str | None = Field(default=None, min_length=2, max_length=128)
-    groups: str | None = None
+    groups: Annotated[str | None, comma_list({"type": "string"}, most=201)] = None
 
 
 class CreateLocksQuery(BaseModel):
     """Parameters of creating locks."""
 
-    mode: str | None = None
+    mode: Annotated[str | None, one_of("remove_previous", "remove_previous_and_delete")] = None
 
 
 class DeleteLocksQuery(BaseModel):
     """Parameters of deleting locks."""
 
-    name: str | None = None
+    name: Annotated[str | None, comma_list({"type": "string"}, most=1000)] = None

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from strongroom.api.parameters import (
+    DateTime,
+    Description,
+    GroupReference,
+    Interval,
+    KeyValues,
+    Labels,
+    Metadata,
+    Password,
+    PasswordLength,
+    PayloadText,
+    Pem,
+    SecretName,
+    Username,
+    comma_list,
+    sort_key,
+)
 from strongroom.api.v2.schemas.base import (
+    SECRET_TYPES,
     Alias,
     Answer,
-    DateTime,
     FreeObject,
     Notice,
     Paginated,
@@ -31,7 +49,7 @@ class CommonRotationPolicy(Request):
     """Automatic rotation by interval."""
 
     auto_rotate: bool
-    interval: int | None = None
+    interval: Interval | None = None
     unit: Literal["day", "month", "hour"] | None = None
 
 
@@ -48,7 +66,7 @@ RotationPolicy = CommonRotationPolicy
 class PasswordGenerationPolicy(Request):
     """What generated passwords look like."""
 
-    length: int | None = None
+    length: PasswordLength | None = None
     include_digits: bool | None = None
     include_symbols: bool | None = None
     include_uppercase: bool | None = None
@@ -137,19 +155,19 @@ class ImportedCertificateManagedCsrResponse(Answer):
 class SecretPrototypeBase(Request):
     """Members of every new secret."""
 
-    name: str
-    description: str | None = None
-    secret_group_id: str | None = None
-    labels: list[str] | None = None
-    custom_metadata: FreeObject | None = None
-    version_custom_metadata: FreeObject | None = None
+    name: SecretName
+    description: Description | None = None
+    secret_group_id: GroupReference | None = None
+    labels: Labels | None = None
+    custom_metadata: Metadata | None = None
+    version_custom_metadata: Metadata | None = None
 
 
 class ArbitrarySecretPrototype(SecretPrototypeBase):
     """A new arbitrary secret."""
 
     secret_type: Literal["arbitrary"]
-    payload: str
+    payload: PayloadText
     expiration_date: DateTime | None = None
 
 
@@ -157,15 +175,15 @@ class KVSecretPrototype(SecretPrototypeBase):
     """A new key-value secret."""
 
     secret_type: Literal["kv"]
-    data: FreeObject
+    data: KeyValues
 
 
 class UsernamePasswordSecretPrototype(SecretPrototypeBase):
     """New user credentials."""
 
     secret_type: Literal["username_password"]
-    username: str
-    password: str | None = None
+    username: Username
+    password: Password | None = None
     expiration_date: DateTime | None = None
     rotation: CommonRotationPolicy | None = None
     password_generation_policy: PasswordGenerationPolicy | None = None
@@ -175,17 +193,14 @@ class ImportedCertificatePrototype(SecretPrototypeBase):
     """A certificate to import, or the inputs of a managed CSR."""
 
     secret_type: Literal["imported_cert"]
-    certificate: str | None = None
-    intermediate: str | None = None
-    private_key: str | None = None
+    certificate: Pem | None = None
+    intermediate: Pem | None = None
+    private_key: Pem | None = None
     managed_csr: ImportedCertificateManagedCsr | None = None
 
 
 SecretPrototype = Annotated[
-    ArbitrarySecretPrototype
-    | KVSecretPrototype
-    | UsernamePasswordSecretPrototype
-    | ImportedCertificatePrototype,
+    ArbitrarySecretPrototype | KVSecretPrototype | UsernamePasswordSecretPrototype | ImportedCertificatePrototype,
     Field(discriminator="secret_type"),
 ]
 
@@ -306,10 +321,10 @@ class SecretMetadataPaginatedCollection(Paginated):
 class SecretMetadataPatchBase(Request):
     """Members that every secret's metadata patch has; null removes."""
 
-    name: str | None = None
-    description: str | None = None
-    labels: list[str] | None = None
-    custom_metadata: FreeObject | None = None
+    name: SecretName | None = None
+    description: Description | None = None
+    labels: Labels | None = None
+    custom_metadata: Metadata | None = None
 
 
 class ArbitrarySecretMetadataPatch(SecretMetadataPatchBase):
@@ -349,34 +364,34 @@ SecretMetadataPatch = (
 class VersionPrototypeBase(Request):
     """Members of every new version."""
 
-    custom_metadata: FreeObject | None = None
-    version_custom_metadata: FreeObject | None = None
+    custom_metadata: Metadata | None = None
+    version_custom_metadata: Metadata | None = None
 
 
 class ArbitrarySecretVersionPrototype(VersionPrototypeBase):
     """The next arbitrary value."""
 
-    payload: str
+    payload: PayloadText
 
 
 class KVSecretVersionPrototype(VersionPrototypeBase):
     """The next object."""
 
-    data: FreeObject
+    data: KeyValues
 
 
 class UsernamePasswordSecretVersionPrototype(VersionPrototypeBase):
     """The next password; made here if none is given."""
 
-    password: str | None = None
+    password: Password | None = None
 
 
 class ImportedCertificateVersionPrototype(VersionPrototypeBase):
     """The next certificate."""
 
-    certificate: str
-    intermediate: str | None = None
-    private_key: str | None = None
+    certificate: Pem
+    intermediate: Pem | None = None
+    private_key: Pem | None = None
 
 
 class SecretRestoreFromVersionPrototype(VersionPrototypeBase):
@@ -488,7 +503,7 @@ class SecretVersionMetadataCollection(Answer):
 class SecretVersionMetadataPatch(Request):
     """Changes to a version's metadata."""
 
-    version_custom_metadata: FreeObject | None = None
+    version_custom_metadata: Metadata | None = None
 
 
 class SecretActionPrototype(Request):
@@ -525,14 +540,31 @@ class SecretsQuery(BaseModel):
 
     offset: int = Field(default=0, ge=0, le=10_000_000)
     limit: int = Field(default=200, ge=1, le=1000)
-    sort: str | None = None
+    sort: Annotated[
+        str | None,
+        sort_key("id", "created_at", "updated_at", "retrieved_at", "expiration_date", "secret_type", "name"),
+    ] = None
     search: str | None = Field(default=None, min_length=2, max_length=128)
-    groups: str | None = None
-    secret_types: str | None = None
-    match_all_labels: str | None = None
+    groups: Annotated[str | None, comma_list({"type": "string"}, most=201)] = None
+    secret_types: Annotated[
+        str | None, comma_list({"type": "string", "enum": list(SECRET_TYPES)}, most=len(SECRET_TYPES))
+    ] = None
+    match_all_labels: Annotated[str | None, comma_list({"type": "string"}, most=30)] = None
 
 
 class DeleteSecretQuery(BaseModel):
     """Parameters of deleting a secret."""
 
     force_delete: bool = False
+
+
+NAMED_UNIONS: Final[Mapping[str, Any]] = {
+    "Secret": Secret,
+    "SecretMetadata": SecretMetadata,
+    "SecretMetadataPatch": SecretMetadataPatch,
+    "SecretPrototype": SecretPrototype,
+    "SecretVersion": SecretVersion,
+    "SecretVersionMetadata": SecretVersionMetadata,
+    "SecretVersionPrototype": SecretVersionPrototype,
+}
+"""Unions that have a name in the contract; the OpenAPI document shows them under it."""

@@ -30,9 +30,7 @@ def _create(call: Call, reference: str) -> Pending:
     if mode_text is not None and mode_text not in set(LockMode):
         raise Invalid(ErrorCode.INVALID_FIELD, f"mode must be {' or '.join(LockMode)}.", field="mode")
     body = call.parse(schemas.SecretLocksPrototype)
-    locks = [
-        NewLock(name=lock.name, description=lock.description, attributes=lock.attributes) for lock in body.locks
-    ]
+    locks = [NewLock(name=lock.name, description=lock.description, attributes=lock.attributes) for lock in body.locks]
     mode = LockMode(mode_text) if mode_text is not None else None
     change = call.services.secrets.locking.create(call.principal, secret, reference, locks, mode)
     return Pending(commit=change.commit, reply=lambda found: Reply(body=secret_locks(found)))
@@ -108,7 +106,7 @@ def _operation(  # one shape for the six operations on one secret's or version's
     )
 
 
-_OF_SECRET: Final = "/api/v2/secrets/{id}"
+_OF_SECRET: Final = "/api/v2/secrets/{id}"  # noqa: S105  (a path)
 _OF_VERSION: Final = "/api/v2/secrets/{secret_id}/versions/{id}"
 _CREATES: Final[dict[str, Any]] = {
     "status": 201,

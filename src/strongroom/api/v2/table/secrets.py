@@ -215,6 +215,7 @@ OPERATIONS: Final = [
         status=201,
         request=schemas.SecretPrototype,
         response=schemas.Secret,
+        more_answers={200: schemas.SecretMetadata},
         target_type="secret",
     ),
     Operation(
@@ -242,6 +243,7 @@ OPERATIONS: Final = [
         tag="Secrets",
         status=204,
         query=schemas.DeleteSecretQuery,
+        more_answers={412: None},
         target_type="secret",
     ),
     Operation(

@@ -56,9 +56,7 @@ def _list(call: Call) -> Reply:
 
 def _get(call: Call) -> Reply | Pending:
     secret = addressed(call)
-    read = call.services.storage.read(
-        lambda unit: call.services.secrets.reading.version(unit, secret, call.path["id"])
-    )
+    read = call.services.storage.read(lambda unit: call.services.secrets.reading.version(unit, secret, call.path["id"]))
     assert isinstance(read.view, VersionView)  # noqa: S101  (reading.version gives no other)
     reply = Reply(body=_full(call, read.view))
     if read.first is None:
@@ -75,9 +73,7 @@ def _get_metadata(call: Call) -> Reply:
 def _update_metadata(call: Call) -> Pending:
     members = call.parse(schemas.SecretVersionMetadataPatch).model_dump(exclude_unset=True)
     change = call.services.secrets.changes.patch_version(addressed(call), call.path["id"], members)
-    return Pending(
-        commit=change.commit, reply=lambda view: Reply(body=version_metadata(view.secret, view.version))
-    )
+    return Pending(commit=change.commit, reply=lambda view: Reply(body=version_metadata(view.secret, view.version)))
 
 
 def _delete_data(call: Call) -> Pending:
@@ -112,6 +108,7 @@ OPERATIONS: Final = [
         status=201,
         request=schemas.SecretVersionPrototype,
         response=schemas.SecretVersion,
+        more_answers={412: None},
         target_type="secret",
     ),
     Operation(

@@ -1,0 +1,1 @@
+"""What everybody may ask for: health, the OpenAPI document, the guide, and metrics for monitors."""
