@@ -78,9 +78,11 @@ class Container:
         self.store.storage.close()
 
 
-def build(settings: Settings, directory: DataDir, *, port: int | None = None, worker: int = 0) -> Container:
+def build(
+    settings: Settings, directory: DataDir, *, port: int | None = None, worker: int = 0, clock: Clock | None = None
+) -> Container:
     """Open the store and put the server together; the caller holds the data directory."""
-    clock = clock_of(settings)
+    clock = clock if clock is not None else clock_of(settings)
     store = open_store(settings, directory, clock, worker=worker)
     storage, keys, instance = store.storage, store.keys, store.instance
     try:
