@@ -319,9 +319,7 @@ def test_policies_of_an_identity_and_its_groups_are_read_together(storage: Stora
     same_text_other_kind = make_policy("group")
     write(storage, *(lambda i, p=policy: i.add_policy(p) for policy in (own, through_group, same_text_other_kind)))
 
-    found = read(
-        storage, lambda i: i.policies_of([(SubjectKind.IAM_ID, "one"), (SubjectKind.ACCESS_GROUP, "group")])
-    )
+    found = read(storage, lambda i: i.policies_of([(SubjectKind.IAM_ID, "one"), (SubjectKind.ACCESS_GROUP, "group")]))
 
     assert list(found) == [own, through_group]
     assert list(read(storage, lambda i: i.policies_of([]))) == []
@@ -456,7 +454,8 @@ def test_refresh_token_is_found_until_removed(storage: Storage) -> None:
 
 
 def test_expired_refresh_tokens_are_purged(storage: Storage) -> None:
-    write(storage, *(lambda i, t=make_token(f"d{n}", AT + timedelta(hours=n)): i.add_refresh_token(t) for n in range(3)))
+    tokens = [make_token(f"d{n}", AT + timedelta(hours=n)) for n in range(3)]
+    write(storage, *(lambda i, t=token: i.add_refresh_token(t) for token in tokens))
 
     assert storage.write(lambda unit: unit.identities.purge_refresh_tokens(LATER)) == 2
     assert read(storage, lambda i: i.find_refresh_token("d2")) is not None

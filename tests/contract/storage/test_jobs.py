@@ -18,7 +18,7 @@ LEASE = timedelta(seconds=60)
 KINDS = ("secret.rotate", "secret.expire")
 
 
-def make_job(  # noqa: PLR0913 - one argument per column that the tests vary
+def make_job(
     key: str | None = None,
     *,
     kind: str = "secret.rotate",
@@ -205,6 +205,20 @@ def test_worker_claims_only_the_kinds_it_knows(storage: Storage) -> None:
     assert claim(storage) is None
     assert storage.write(lambda unit: unit.jobs.claim("w", NOW, NOW + LEASE, ["audit.verify"])) is not None
     assert storage.write(lambda unit: unit.jobs.claim("w", NOW, NOW + LEASE, [])) is None
+
+
+def test_next_due_is_when_the_next_job_is_free(storage: Storage) -> None:
+    def next_due() -> datetime | None:
+        return storage.read(lambda unit: unit.jobs.next_due(KINDS))
+
+    assert next_due() is None
+    enqueue(storage, make_job(kind="audit.verify"), make_job(state=JobState.DONE))
+    assert next_due() is None
+    enqueue(storage, make_job(due=timedelta(minutes=2)), make_job())
+    assert next_due() == NOW
+    claim(storage)
+    assert next_due() == NOW + LEASE
+    assert storage.read(lambda unit: unit.jobs.next_due([])) is None
 
 
 def test_progress_is_stored(storage: Storage) -> None:

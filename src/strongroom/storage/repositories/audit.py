@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -19,12 +21,9 @@ from strongroom.domain.audit.chain import checkpoint_line, record_line
 from strongroom.domain.audit.record import AuditQuery, AuditRecord, Outcome
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.time import to_microseconds
-from strongroom.storage.engine import Connection
+from strongroom.storage.engine import Connection, Row
 from strongroom.storage.pending import Pending
 from strongroom.storage.statements import Statement, insert_into, sa, tables
-
-CHUNK: Final = 500
-"""Records of an export that are in memory at once."""
 
 _FIRST: Final = -(1 << 63)
 _LAST: Final = (1 << 63) - 1
@@ -81,6 +80,13 @@ def _first_since(_: str) -> sa.Executable:
     return sa.select(sa.func.min(records.pk)).where(records.time >= sa.bindparam("from"))
 
 
+def _ends(_: str) -> sa.Executable:
+    return sa.select(
+        sa.select(sa.func.max(tables.audit_records.c.pk)).scalar_subquery(),
+        sa.select(sa.func.max(tables.audit_checkpoints.c.pk)).scalar_subquery(),
+    )
+
+
 def _last_before(_: str) -> sa.Executable:
     records, checkpoints = tables.audit_records.c, tables.audit_checkpoints.c
     return sa.select(
@@ -131,16 +137,13 @@ def _after(_: str) -> sa.Executable:
     )
 
 
-def _newest(_: str) -> sa.Executable:
-    return sa.select(sa.func.max(tables.audit_records.c.pk))
-
-
 def _checkpoints(_: str) -> sa.Executable:
     checkpoints = tables.audit_checkpoints.c
     return (
         sa.select(checkpoints.pk, checkpoints.after_pk, checkpoints.body, checkpoints.signature, checkpoints.public_key)
         .where(
             checkpoints.pk > sa.bindparam("after"),
+            checkpoints.pk <= sa.bindparam("last"),
             checkpoints.time >= sa.bindparam("from"),
             checkpoints.time < sa.bindparam("to"),
         )
@@ -156,9 +159,31 @@ _STREAMS = Statement("audit.streams", _streams)
 _END_OF_STREAM = Statement("audit.end_of_stream", _end_of_stream)
 _PLACE_IN_STREAM = Statement("audit.place_in_stream", _place_in_stream)
 _AFTER = Statement("audit.after", _after)
-_NEWEST = Statement("audit.newest", _newest)
+_ENDS = Statement("audit.ends", _ends)
 _CHECKPOINTS = Statement("audit.checkpoints", _checkpoints)
 _ADD_CHECKPOINT = Statement("audit.add_checkpoint", lambda _: insert_into(tables.audit_checkpoints))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Export:
+    """How far an export has come, and where it ends.
+
+    The end is that of the first page, stream by stream: what other processes commit between two pages
+    may have older numbers than what was passed already, and would leave holes.
+
+    Attributes:
+        record: ``pk`` of the last record passed.
+        checkpoint: ``pk`` of the last checkpoint passed.
+        last_record: ``pk`` of the last record there will be.
+        last_checkpoint: ``pk`` of the last checkpoint there will be.
+        heads: number of the last record of each stream.
+    """
+
+    record: int
+    checkpoint: int
+    last_record: int
+    last_checkpoint: int
+    heads: Mapping[str, int]
 
 
 class SqlAudit:
@@ -183,24 +208,37 @@ class SqlAudit:
         following = _position(rows[query.limit - 1]) if len(rows) > query.limit else None
         return [_record(row[2:]) for row in rows[: query.limit]], following
 
-    def export(self, from_time: datetime | None, to_time: datetime | None) -> Iterator[str]:
-        """Yield the export's lines (records and checkpoints) in the order of storing.
+    def export(
+        self, from_time: datetime | None, to_time: datetime | None, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[str], str | None]:
+        """Return up to ``limit`` lines of an export in the order of storing, and where the next ones begin.
 
-        They are read in chunks, inside the unit that asked. A checkpoint comes right after the records
-        that were there when it was made; one whose records are gone comes last.
+        ``from_time`` belongs to the window, ``to_time`` does not. A checkpoint comes right after the
+        records that were there when it was made; one whose records are gone comes last. What was stored
+        after the first page was read is in no page.
         """
-        from_, to = _instant(from_time, _FIRST), _instant(to_time, _LAST)
-        first, last = self._window(from_time, to_time)
-        checkpoints = self._checkpoints_between(from_, to)
-        checkpoint = next(checkpoints, None)
-        for pk, record in self._records_between(first, last):
-            while checkpoint is not None and checkpoint[0] < pk:
-                yield checkpoint[1]
-                checkpoint = next(checkpoints, None)
-            yield record_line(record)
-        while checkpoint is not None:
-            yield checkpoint[1]
-            checkpoint = next(checkpoints, None)
+        place = self._begin(from_time, to_time) if after is None else _Export(**json.loads(after))
+        rows = self._connection.rows(_EXPORT, after=place.record, last=place.last_record, limit=limit)
+        checkpoints = self._checkpoints(place, from_time, to_time, limit)
+        is_last_chunk = len(rows) < limit
+        unseen = _LAST if is_last_chunk else rows[-1][0] + 1
+        lines: list[str] = []
+        records, signed = iter(rows), iter(checkpoints)
+        row, checkpoint = next(records, None), next(signed, None)
+        while len(lines) < limit:
+            if checkpoint is not None and checkpoint[1] < (unseen if row is None else row[0]):
+                lines.append(checkpoint_line(*checkpoint[2:]))
+                place = replace(place, checkpoint=checkpoint[0])
+                checkpoint = next(signed, None)
+            elif row is not None:
+                if row[2] <= place.heads.get(row[1], 0):
+                    lines.append(record_line(_record(row[1:])))
+                place = replace(place, record=row[0])
+                row = next(records, None)
+            else:
+                break
+        is_over = is_last_chunk and len(checkpoints) < limit and row is None and checkpoint is None
+        return lines, None if is_over else json.dumps(asdict(place), separators=(",", ":"))
 
     def heads(self, before: datetime | None = None) -> dict[str, tuple[int, str]]:
         """Return the last sequence and hash of every stream.
@@ -208,7 +246,7 @@ class SqlAudit:
         With ``before``: of the records stored ahead of the first one whose time is ``before`` or
         later, which is where an export from that instant begins.
         """
-        first, _ = self._window(before, None)
+        first = _LAST if before is None else self._window(before, None)[0]
         heads = {}
         for (stream,) in self._connection.rows(_STREAMS):
             head = self._head(stream, first)
@@ -223,12 +261,11 @@ class SqlAudit:
 
     def add_checkpoint(self, at: datetime, body: str, signature: str, public_key: str) -> None:
         """Store a signed checkpoint."""
-        newest = self._connection.row(_NEWEST)
-        after = newest[0] if newest is not None and newest[0] is not None else 0
+        newest, _ = self._ends()
         self._connection.run(
             _ADD_CHECKPOINT,
             time=to_microseconds(at),
-            after_pk=after,
+            after_pk=newest,
             body=body,
             signature=signature,
             public_key=public_key,
@@ -236,7 +273,7 @@ class SqlAudit:
 
     def checkpoints(self, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, str, str, str]]:
         """Return ``(position, body, signature, public_key)`` of checkpoints, oldest first."""
-        window = {"after": after, "from": _FIRST, "to": _LAST, "limit": limit}
+        window = {"after": after, "last": _LAST, "from": _FIRST, "to": _LAST, "limit": limit}
         return [(row[0], row[2], row[3], row[4]) for row in self._connection.rows(_CHECKPOINTS, **window)]
 
     def _window(self, from_time: datetime | None, to_time: datetime | None) -> tuple[int, int]:
@@ -251,19 +288,34 @@ class SqlAudit:
             last = max((pk for pk in row or () if pk is not None), default=0)
         return first, last
 
-    def _records_between(self, first: int, last: int) -> Iterator[tuple[int, AuditRecord]]:
-        after = first - 1
-        while rows := self._connection.rows(_EXPORT, after=after, last=last, limit=CHUNK):
-            for row in rows:
-                yield row[0], _record(row[1:])
-            after = rows[-1][0]
+    def _begin(self, from_time: datetime | None, to_time: datetime | None) -> _Export:
+        first, last = self._window(from_time, to_time)
+        last_record, last_checkpoint = self._ends()
+        return _Export(
+            record=first - 1,
+            checkpoint=0,
+            last_record=min(last, last_record),
+            last_checkpoint=last_checkpoint,
+            heads={stream: sequence for stream, (sequence, _) in self.heads().items()},
+        )
 
-    def _checkpoints_between(self, from_: int, to: int) -> Iterator[tuple[int, str]]:
-        after = 0
-        while rows := self._connection.rows(_CHECKPOINTS, **{"after": after, "from": from_, "to": to, "limit": CHUNK}):
-            for _, position, body, signature, public_key in rows:
-                yield position, checkpoint_line(body, signature, public_key)
-            after = rows[-1][0]
+    def _ends(self) -> tuple[int, int]:
+        """Return the newest ``pk`` of records and of checkpoints."""
+        row = self._connection.row(_ENDS)
+        records, checkpoints = row or (None, None)
+        return records or 0, checkpoints or 0
+
+    def _checkpoints(
+        self, place: _Export, from_time: datetime | None, to_time: datetime | None, limit: int
+    ) -> list[Row]:
+        window = {
+            "after": place.checkpoint,
+            "last": place.last_checkpoint,
+            "from": _FIRST if from_time is None else to_microseconds(from_time),
+            "to": _LAST if to_time is None else to_microseconds(to_time),
+            "limit": limit,
+        }
+        return self._connection.rows(_CHECKPOINTS, **window)
 
     def _head(self, stream: str, first: int) -> tuple[int, str] | None:
         """Return number and hash of the stream's last record ahead of the ``pk`` ``first``.
@@ -336,10 +388,6 @@ def _read_position(text: str) -> tuple[int, int]:
             field="start",
         ) from None
     return time, pk
-
-
-def _instant(at: datetime | None, missing: int) -> int:
-    return missing if at is None else to_microseconds(at)
 
 
 def _record(row: Sequence[Any]) -> AuditRecord:

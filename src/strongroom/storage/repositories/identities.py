@@ -83,7 +83,7 @@ class SqlIdentities:
     def generation(self) -> int:
         """Return a number that grows with every change of identities or grants."""
         row = self._connection.row(GENERATION)
-        return 0 if row is None else int(row[0])
+        return (0 if row is None else int(row[0])) + self._pending.waiting_generation()
 
     # users
 
@@ -381,16 +381,16 @@ class SqlIdentities:
 
     # what all of them share
 
-    def _find(self, name: str, read: Callable[[Sequence[Any]], T], **by: str) -> T | None:
+    def _find(self, table: str, read: Callable[[Sequence[Any]], T], **by: str) -> T | None:
         (column,) = by
-        row = self._connection.row(find_by(name, column), **by)
+        row = self._connection.row(find_by(table, column), **by)
         return None if row is None else read(row)
 
     def _page(
-        self, name: str, read: Callable[[Sequence[Any]], T], by: dict[str, str | None], limit: int, offset: int
+        self, table: str, read: Callable[[Sequence[Any]], T], by: dict[str, str | None], limit: int, offset: int
     ) -> Page[T]:
         given = {column: value for column, value in by.items() if value is not None}
-        count, window = page_by(name, tuple(given))
+        count, window = page_by(table, tuple(given))
         total = self._count(count, **given)
         rows = self._connection.rows(window, **given, limit=limit, offset=offset)
         return Page(items=[read(row) for row in rows], total=total, limit=limit, offset=offset)
@@ -399,15 +399,15 @@ class SqlIdentities:
         row = self._connection.row(statement, **parameters)
         return 0 if row is None else int(row[0])
 
-    def _add(self, name: str, row: dict[str, Any], what: str) -> None:
-        if not self._connection.run(add_to(name), **row):
+    def _add(self, table: str, row: dict[str, Any], what: str) -> None:
+        if not self._connection.run(add_to(table), **row):
             raise Conflict(ErrorCode.ALREADY_EXISTS, f"{what} already exists.")
         self._pending.move_generation()
 
-    def _save(self, name: str, key: str, id_: str, row: dict[str, Any], expected_tag: str | None) -> None:
+    def _save(self, table: str, key: str, id_: str, row: dict[str, Any], expected_tag: str | None) -> None:
         tag = {} if expected_tag is None else {"expected_tag": expected_tag}
-        if not self._connection.run(save_in(name, key, checked=bool(tag)), key=id_, **row, **tag):
-            if self._connection.row(find_by(name, key), **{key: id_}) is None:
+        if not self._connection.run(save_in(table, key, checked=bool(tag)), key=id_, **row, **tag):
+            if self._connection.row(find_by(table, key), **{key: id_}) is None:
                 _refuse_unknown(id_)
             raise Conflict(
                 ErrorCode.STALE_VERSION,
@@ -416,8 +416,8 @@ class SqlIdentities:
             )
         self._pending.move_generation()
 
-    def _remove(self, name: str, **by: str) -> None:
-        self._connection.run(remove_by(name, tuple(by)), **by)
+    def _remove(self, table: str, **by: str) -> None:
+        self._connection.run(remove_by(table, tuple(by)), **by)
         self._pending.move_generation()
 
     def _refuse_taken_name(self, holder: T | None, id_: str, id_of: Callable[[T], str]) -> None:

@@ -142,6 +142,16 @@ def _claim(kinds: int) -> Statement:
     return Statement(f"jobs.claim.{kinds}", build)
 
 
+@cache
+def _next_due(kinds: int) -> Statement:
+    def build(_: str) -> sa.Executable:
+        jobs = tables.jobs.c
+        free_at = sa.case((jobs.lease_until > jobs.run_at, jobs.lease_until), else_=jobs.run_at)
+        return sa.select(sa.func.min(free_at)).where(tables.is_open_job, one_of(jobs.kind, "kind_", kinds))
+
+    return Statement(f"jobs.next_due.{kinds}", build)
+
+
 # Which filters a list has: kind, state, secret, number of groups (None: not filtered), jobs without a secret.
 _Shape = tuple[bool, bool, bool, int | None, bool]
 
@@ -257,8 +267,15 @@ class SqlJobs:
         )
         return _job(rows[0]) if rows else None
 
+    def next_due(self, kinds: Sequence[str]) -> datetime | None:
+        """Return when the next job that has not ended can be claimed: its time, or its lease's end."""
+        if not kinds:
+            return None
+        row = self._connection.row(_next_due(bucket(len(kinds))), **spread("kind_", kinds))
+        return None if row is None or row[0] is None else from_microseconds(row[0])
+
     def save(self, job: Job, *, fence: int) -> None:
-        """Store progress, and the job's own fence.
+        """Store progress, ``job.fence`` included, if ``fence`` is still the stored one.
 
         Whoever ends a job that another worker runs passes a job whose fence is one higher than
         ``fence``: that worker can then save nothing any more.
