@@ -36,8 +36,8 @@ _LIMIT = timedelta(hours=1)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return 0 if it passes, 1 if a minimum is missed or requests failed, 2 if it cannot run."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGALRM, _stop)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _stop)
     # Whatever hangs, the servers do not stay behind.
     signal.alarm(int(_LIMIT.total_seconds()))
     try:

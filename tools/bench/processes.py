@@ -16,6 +16,7 @@ from pathlib import Path
 
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _STOP_TIMEOUT_S = 15.0
+_GONE = ("Z", "X")
 
 
 class ServerProcess:
@@ -81,6 +82,9 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while time.monotonic() < deadline and any(fields[0] not in _GONE for fields in _session(self._process.pid)):
+            time.sleep(0.002)
 
 
 def free_port() -> int:
