@@ -35,9 +35,7 @@ METHOD_NOT_ALLOWED = Operation(
 )
 
 
-def build_app(
-    edge: Edge, operations: Sequence[Operation]
-) -> Starlette:
+def build_app(edge: Edge, operations: Sequence[Operation]) -> Starlette:
     """Return the application that serves the operations and nothing else."""
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
@@ -48,6 +46,9 @@ def build_app(
     app = Starlette(routes=routes)
 
     async def no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1003})
+            return
         await edge.run(NOT_FOUND, scope, receive, send)
 
     app.router.default = no_such_path

@@ -26,7 +26,7 @@ class ClientAddress:
     def of(self, scope: Scope, headers: Mapping[str, str]) -> tuple[str | None, str]:
         """Return the address (``None`` on a Unix socket) and ``scheme://host[:port]``."""
         client = scope.get("client")
-        address = client[0] if client else None
+        address = _plain(client[0]) if client else None
         scheme = scope["scheme"]
         host = headers.get("host", "")
         if self._trusted and self._is_trusted(address):
@@ -38,18 +38,27 @@ class ClientAddress:
         return address, f"{scheme}://{host}"
 
     def _is_trusted(self, address: str | None) -> bool:
-        try:
-            found = ipaddress.ip_address(address or "")
-        except ValueError:
-            return False
-        return any(found in network for network in self._trusted)
+        found = _parse(address or "")
+        return found is not None and any(found in network for network in self._trusted)
 
     def _first_untrusted(self, forwarded: str, fallback: str | None) -> str | None:
         # Each proxy appends the peer it saw, so the list is believed from its end.
         for part in reversed([item.strip() for item in forwarded.split(",") if item.strip()]):
             if not self._is_trusted(part):
-                try:
-                    return str(ipaddress.ip_address(part))
-                except ValueError:
-                    return fallback
+                found = _parse(part)
+                return str(found) if found is not None else fallback
         return fallback
+
+
+def _plain(address: str) -> str:
+    found = _parse(address)
+    return str(found) if found is not None else address
+
+
+def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # A socket that serves both families shows IPv4 callers this way.
+    return getattr(found, "ipv4_mapped", None) or found

@@ -9,33 +9,32 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from strongroom.api.bodies import read_body
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
-from strongroom.api.problems import errors_reply, status_of, visible_detail
+from strongroom.api.problems import bugs_hidden, errors_reply, status_of, visible_detail
 from strongroom.api.services import Services
 from strongroom.domain.access.decide import require
 from strongroom.domain.access.principals import ANONYMOUS, Principal
-from strongroom.domain.change import Refused
 from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Reason, Target
+from strongroom.domain.change import Refused
 from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import (
     Conflict,
     ErrorCode,
     Forbidden,
-    Internal,
     Invalid,
     NotFound,
     StrongroomError,
-    TooLarge,
     Unauthenticated,
 )
 from strongroom.kernel.ids import AuditId
@@ -50,6 +49,7 @@ _BASE_HEADERS: Final = (
     (b"strict-transport-security", b"max-age=31536000"),
 )
 _MAX_TOKEN: Final = 16_384
+_MAX_PARAMETERS: Final = 100
 _LOOP_WORK: Final = (Work.POINT, Work.WRITE)
 
 
@@ -68,9 +68,7 @@ class Observer(Protocol):
 class Edge:
     """Runs every operation the same way."""
 
-    def __init__(
-        self, services: Services, observer: Observer, addresses: ClientAddress, *, threads: int = 8
-    ) -> None:
+    def __init__(self, services: Services, observer: Observer, addresses: ClientAddress, *, threads: int = 8) -> None:
         self._services = services
         self._observer = observer
         self._addresses = addresses
@@ -87,12 +85,9 @@ class Edge:
         headers = _headers(scope)
         call = self._call(operation, scope, headers)
         try:
-            reply = await self._answer(call, receive)
+            reply = await bugs_hidden(self._answer(call, scope, receive), partial(self._observer.crashed, call))
         except StrongroomError as error:
             reply = await self._refuse(call, error)
-        except Exception as error:  # the last line of defence: a bug becomes a 500 with a trace id
-            self._observer.crashed(call, error)
-            reply = await self._refuse(call, Internal(ErrorCode.INTERNAL, "unexpected error"))
         status = reply.status or operation.status
         if "strongroom.allow" in scope:
             reply.headers = {**reply.headers, "Allow": scope["strongroom.allow"]}
@@ -106,7 +101,7 @@ class Edge:
             services=self._services,
             principal=ANONYMOUS,
             path=scope.get("path_params") or {},
-            query=_query(scope["query_string"]) if scope["query_string"] else {},
+            query={},
             headers=headers,
             address=address,
             request_id=str(uuid.uuid4()),
@@ -115,23 +110,31 @@ class Edge:
             extensions=headers.get("x-strongroom-extensions") == "1",
         )
 
-    async def _answer(self, call: Call, receive: Receive) -> Reply:
+    async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Reply:
+        reply = await self._outcome(call, scope, receive)
+        if reply.body is not None and not isinstance(reply.body, bytes):
+            # Here, where a value that cannot be encoded is still answered as the bug it is.
+            reply.body = _encode(reply.body)
+        return reply
+
+    async def _outcome(self, call: Call, scope: Scope, receive: Receive) -> Reply:
         operation = call.operation
         if operation.action != "public":
             call.principal = await self._authenticate(call)
             require(call.principal, operation.action)
+        _check_path(call)
+        if scope["query_string"]:
+            call.query = _query(scope["query_string"])
         if operation.guard is not None:
             await self._do(operation.guard, call, Work.POINT)
         _check_accept(call)
         if operation.method in ("POST", "PUT", "PATCH"):
-            await self._read_body(call, receive)
+            call.raw_body = await read_body(call, receive, self._services.limits.request_bytes)
         outcome = await self._do(operation.handler, call, operation.work_of(call))
         if isinstance(outcome, Pending):
             return await self._commit(call, outcome)
         if operation.audit:
-            waiting = self._services.storage.record(self._entry(call, Outcome.SUCCESS))
-            if waiting is not None:
-                await asyncio.wrap_future(waiting)
+            await _written(self._services.storage.record(self._entry(call, Outcome.SUCCESS)))
         return outcome
 
     async def _commit(self, call: Call, pending: Pending) -> Reply:
@@ -163,35 +166,6 @@ class Edge:
 
         return await self._do(look_up, call, Work.POINT)
 
-    async def _read_body(self, call: Call, receive: Receive) -> None:
-        limit = self._services.limits.request_bytes
-        if int(call.headers.get("content-length") or 0) > limit:
-            raise _too_large(limit)
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Invalid(ErrorCode.MALFORMED_REQUEST, "The connection ended before the request was complete.")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(part)
-            if not message.get("more_body"):
-                break
-        raw = b"".join(parts)
-        encoding = call.headers.get("content-encoding", "identity").lower()
-        if encoding == "gzip" and raw:
-            raw = _gunzip(raw, limit)
-        elif encoding not in ("identity", "gzip"):
-            raise Invalid(
-                ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding must be gzip or absent.", field="Content-Encoding"
-            )
-        if raw or call.operation.body_required:
-            _check_media_type(call)
-        call.raw_body = raw
-
     async def _refuse(self, call: Call, error: StrongroomError) -> Reply:
         if call.operation.audit:
             denied = isinstance(error, Unauthenticated | Forbidden)
@@ -201,9 +175,11 @@ class Edge:
                 message=visible_detail(error),
             )
             outcome = Outcome.DENIED if denied else Outcome.FAILURE
-            waiting = self._services.storage.record(self._entry(call, outcome, reason))
-            if waiting is not None:
-                await asyncio.wrap_future(waiting)
+            try:
+                await _written(self._services.storage.record(self._entry(call, outcome, reason)))
+            except StrongroomError as unrecorded:
+                # Nothing is told that the trail cannot hold; the client may try again.
+                error = unrecorded
         if call.operation.problems is not None:
             return call.operation.problems(error, call.request_id)
         return errors_reply(error, call.request_id, call.base_url)
@@ -229,23 +205,32 @@ class Edge:
 
     async def _send(self, call: Call, reply: Reply, status: int, send: Send, *, head: bool) -> None:
         headers = [*_BASE_HEADERS, (b"x-global-transaction-id", call.request_id.encode())]
-        headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+        headers += [(name.lower().encode(), _header_value(value)) for name, value in reply.headers.items()]
         if reply.stream is not None:
             headers.append((b"content-type", reply.content_type.encode()))
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            loop = asyncio.get_running_loop()
-            while (part := await loop.run_in_executor(self._threads, next, reply.stream, None)) is not None:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await self._stream(reply.stream, send, head=head)
             return
         body = b""
         if reply.body is not None:
             body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
             headers.append((b"content-type", reply.content_type.encode()))
-        if status != 204:  # noqa: PLR2004
+        if status != 204:
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else body})
+
+    async def _stream(self, parts: Iterator[bytes], send: Send, *, head: bool) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not head and (part := await loop.run_in_executor(self._threads, next, parts, None)) is not None:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        finally:
+            # What a generator holds, such as a place in the store, is let go of now, whoever stopped first.
+            close = getattr(parts, "close", None)
+            if close is not None:
+                await loop.run_in_executor(self._threads, close)
+        await send({"type": "http.response.body", "body": b""})
 
 
 class PathEndpoint:
@@ -268,12 +253,12 @@ class PathEndpoint:
         await self._edge.run(operation, scope, receive, send)
 
 
-def not_found(call: Call) -> Reply:
+def not_found(_: Call) -> Reply:
     """Answer a path that no operation has."""
     raise NotFound(ErrorCode.NOT_FOUND, "There is no such path here.", hint="The paths are listed in /openapi.json.")
 
 
-def method_not_allowed(call: Call) -> Reply:
+def method_not_allowed(_: Call) -> Reply:
     """Answer a method that the path does not have."""
     raise Conflict(
         ErrorCode.METHOD_NOT_ALLOWED,
@@ -288,10 +273,36 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _query(raw: bytes) -> dict[str, str]:
     try:
-        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
     except (UnicodeError, ValueError):
-        # An undecodable query is refused by the parameter it breaks, not here where nobody is known yet.
-        return {"?": ""}
+        # Reading around the broken part would widen a filter or a delete.
+        raise Invalid(
+            ErrorCode.MALFORMED_REQUEST,
+            f"The query must be at most {_MAX_PARAMETERS} parameters, percent-encoded in UTF-8.",
+        ) from None
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise Invalid(ErrorCode.MALFORMED_REQUEST, "A query parameter is given twice; join lists with commas.")
+    for name, value in pairs:
+        if "\0" in name or "\0" in value:
+            raise Invalid(ErrorCode.MALFORMED_REQUEST, "The query must not hold NUL characters.")
+    return query
+
+
+def _check_path(call: Call) -> None:
+    # No name or id holds one, and PostgreSQL cannot even look for it.
+    if any("\0" in value for value in call.path.values()):
+        not_found(call)
+
+
+async def _written(waiting: Future[None] | None) -> None:
+    if waiting is not None:
+        await asyncio.wrap_future(waiting)
+
+
+def _header_value(value: str) -> bytes:
+    # A line break would begin a header of its own.
+    return value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
 
 
 def _bearer(headers: Mapping[str, str]) -> str:
@@ -305,9 +316,7 @@ def _bearer(headers: Mapping[str, str]) -> str:
             hint="Send 'Authorization: Bearer <token>' with a token from POST /identity/token.",
         )
     if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN:
-        raise Unauthenticated(
-            ErrorCode.TOKEN_INVALID, "The Authorization header must be 'Bearer' and an access token."
-        )
+        raise Unauthenticated(ErrorCode.TOKEN_INVALID, "The Authorization header must be 'Bearer' and an access token.")
     return token
 
 
@@ -319,33 +328,7 @@ def _check_accept(call: Call) -> None:
     offered = call.operation.response_content_type
     if not wanted & {"*/*", offered, f"{offered.partition('/')[0]}/*", "application/json"}:
         raise Invalid(
-            ErrorCode.NOT_ACCEPTABLE, f"This operation answers {offered}; the Accept header excludes it.", field="Accept"
+            ErrorCode.NOT_ACCEPTABLE,
+            f"This operation answers {offered}; the Accept header excludes it.",
+            field="Accept",
         )
-
-
-def _check_media_type(call: Call) -> None:
-    given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in call.operation.media_types:
-        allowed = " or ".join(call.operation.media_types)
-        raise Invalid(
-            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-            f"The Content-Type of this operation must be {allowed}.",
-            field="Content-Type",
-        )
-
-
-def _gunzip(raw: bytes, limit: int) -> bytes:
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        text = stream.decompress(raw, limit + 1)
-    except zlib.error:
-        raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request body is not valid gzip data.") from None
-    if len(text) > limit:
-        raise _too_large(limit)
-    if not stream.eof:
-        raise Invalid(ErrorCode.MALFORMED_REQUEST, "The gzip request body is incomplete.")
-    return text
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(ErrorCode.REQUEST_TOO_LARGE, f"The request body is larger than {limit} bytes after decompression.")

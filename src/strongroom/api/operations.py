@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,6 +26,11 @@ M = TypeVar("M")
 JSON_BODY: Final = ("application/json",)
 MERGE_PATCH: Final = ("application/merge-patch+json", "application/json")
 FORM_BODY: Final = ("application/x-www-form-urlencoded",)
+_MAX_DEPTH: Final = 100
+_MAX_PROBLEMS: Final = 100
+"""So many are shown; a body may break rules a million times."""
+_MAX_LOCATION: Final = 200
+"""Names of unknown members are the client's; they are shown, but not at any length."""
 
 
 class Work(Enum):
@@ -93,7 +99,7 @@ class Call:
         Raises:
             Invalid: ``malformed_request`` if the body is no JSON document.
 
-        Source: RFC 8259; NaN, lone surrogates and trailing text are refused.
+        Source: RFC 8259 and, for names given twice and lone surrogates, RFC 7493 (I-JSON).
         """
         if self.decoded is None:
             self.decoded = decode_json(self.raw_body)
@@ -218,14 +224,50 @@ def validate(model: type[M], value: Any, *, strict: bool = True, prefix: str = "
 
 
 def decode_json(raw: bytes) -> Any:
-    """Decode a JSON document."""
+    """Decode a JSON document.
+
+    Raises:
+        Invalid: ``malformed_request`` if it is none, or one that readers would understand differently.
+    """
     if not raw:
         raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request needs a JSON body; it is empty.")
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8 or nested too deeply"
-        raise Invalid(ErrorCode.MALFORMED_REQUEST, f"The request body is not valid JSON: {reason}.") from None
+        value = msgspec.json.decode(raw)
+        # The quick decoder keeps the last of two members with one name; a checker that kept the first would differ.
+        json.loads(raw, object_pairs_hook=_once)
+    except msgspec.DecodeError as error:
+        raise _malformed(str(error)) from None
+    except UnicodeDecodeError:
+        raise _malformed("it is not UTF-8") from None
+    except RecursionError:
+        raise _malformed(f"it is nested deeper than {_MAX_DEPTH} levels") from None
+    if _is_deep(value):
+        raise _malformed(f"it is nested deeper than {_MAX_DEPTH} levels")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _malformed("an object has the same member twice")
+
+
+def _is_deep(value: Any) -> bool:
+    # Far below the interpreter's own limit, which would strike later, where nobody expects it.
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def _malformed(reason: str) -> Invalid:
+    return Invalid(ErrorCode.MALFORMED_REQUEST, f"The request body is not valid JSON: {reason}.")
 
 
 def _is_tagged(adapter: TypeAdapter[Any]) -> bool:
@@ -237,7 +279,7 @@ def _is_tagged(adapter: TypeAdapter[Any]) -> bool:
 
 def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid:
     causes = []
-    for item in error.errors(include_url=False, include_context=True, include_input=False):
+    for item in error.errors(include_url=False, include_context=True, include_input=False)[:_MAX_PROBLEMS]:
         # Locations inside a tagged union start with the tag, which is no member of the request.
         location = _field_name(item["loc"][1:] if tagged else item["loc"], prefix)
         kind = item["type"]
@@ -261,6 +303,8 @@ def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid
             text = f"{name} is required." if missing else f"{name} has a value that is not known here."
             code = ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD
             causes.append(Invalid(code, text + suffix, field=f"{prefix}{name}"))
+        elif kind in {"dict_type", "model_type", "model_attributes_type"}:
+            causes.append(Invalid(ErrorCode.INVALID_FIELD, f"{location} must be a JSON object.", field=location))
         else:
             causes.append(Invalid(ErrorCode.INVALID_FIELD, f"{location}: {item['msg']}.", field=location))
     if len(causes) == 1:
@@ -277,4 +321,4 @@ def _field_name(location: tuple[int | str, ...], prefix: str) -> str:
             text += f".{part}"
         else:
             text += str(part)
-    return text or "body"
+    return text[:_MAX_LOCATION] or "body"

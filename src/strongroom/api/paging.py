@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from strongroom.api.operations import Call
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -19,11 +19,9 @@ def page_body(call: Call, page: Page[T], key: str, render: Callable[[T], dict[st
     The links carry ``offset`` and never a parameter without a value: the official pagers read
     them with a strict parser.
     """
-    last = max(0, (page.total - 1) // page.limit * page.limit) if page.limit else 0
     # An offset between two pages shifts the last page with it.
-    if page.total and page.offset % page.limit:
-        shift = page.offset % page.limit
-        last = shift + max(0, (page.total - 1 - shift) // page.limit) * page.limit if page.total > shift else 0
+    shift = page.offset % page.limit
+    last = shift + (page.total - 1 - shift) // page.limit * page.limit if page.total > shift else 0
     body: dict[str, Any] = {
         "total_count": page.total,
         "limit": page.limit,
@@ -34,17 +32,20 @@ def page_body(call: Call, page: Page[T], key: str, render: Callable[[T], dict[st
     if page.offset + page.limit < page.total:
         body["next"] = _link(call, page.limit, page.offset + page.limit)
     if page.offset > 0:
-        body["previous"] = _link(call, page.limit, max(0, page.offset - page.limit))
+        # From behind the end it leads back to the last page.
+        body["previous"] = _link(call, page.limit, max(0, min(page.offset - page.limit, last)))
     body[key] = [render(item) for item in page.items]
     return body
 
 
 def _link(call: Call, limit: int, offset: int) -> dict[str, str]:
-    others = {name: value for name, value in call.query.items() if value and name not in ("limit", "offset")}
+    model = call.operation.query
+    known = model.model_fields if model is not None else {}
+    others = {
+        name: value for name, value in call.query.items() if value and name in known and name not in {"limit", "offset"}
+    }
     query = urlencode({"limit": limit, "offset": offset, **others})
-    path = call.operation.path
-    for name, value in call.path.items():
-        path = path.replace("{" + name + "}", value)
+    path = call.operation.path.format_map({name: quote(value, safe="") for name, value in call.path.items()})
     return {"href": f"{call.base_url}{path}?{query}"}
 
 
@@ -70,13 +71,14 @@ def parse_list(text: str | None, *, field: str, most: int) -> tuple[str, ...]:
     """Split a comma-separated parameter; empty means absent.
 
     Raises:
-        Invalid: more items than allowed, or a NUL character.
+        Invalid: more items than allowed, or nothing but commas.
     """
     items = tuple(item for item in (text or "").split(",") if item)
     if len(items) > most:
         raise Invalid(ErrorCode.INVALID_FIELD, f"{field} may hold at most {most} items.", field=field)
-    if "\0" in (text or ""):
-        raise Invalid(ErrorCode.INVALID_FIELD, f"{field} must not hold NUL characters.", field=field)
+    if text and not items:
+        # Taken as absent it would mean everything.
+        raise Invalid(ErrorCode.INVALID_FIELD, f"{field} holds commas and no item.", field=field)
     return items
 
 

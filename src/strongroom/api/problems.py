@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 from strongroom.api.operations import Reply
 from strongroom.kernel.errors import (
@@ -21,6 +22,8 @@ from strongroom.kernel.errors import (
     Unavailable,
     Upstream,
 )
+
+T = TypeVar("T")
 
 _BY_CATEGORY: Final[dict[type[StrongroomError], int]] = {
     Invalid: 400,
@@ -44,6 +47,21 @@ _BY_CODE: Final[dict[ErrorCode, int]] = {
 }
 _HIDDEN: Final = (Integrity, Internal)
 """Their details stay in the log."""
+
+
+async def bugs_hidden(work: Awaitable[T], crashed: Callable[[Exception], None]) -> T:
+    """Await the work; a bug in it is told to ``crashed`` and becomes `Internal`.
+
+    Raises:
+        StrongroomError: what the work refuses, or `Internal` in the place of any other exception.
+    """
+    try:
+        return await work
+    except StrongroomError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the last line of defence)
+        crashed(error)
+        raise Internal(ErrorCode.INTERNAL, "unexpected error") from None
 
 
 def status_of(error: StrongroomError) -> int:
@@ -72,7 +90,7 @@ def errors_reply(error: StrongroomError, trace: str, base_url: str = "") -> Repl
     """Render the envelope of API v2 and of the identity operations (api-v2 section 1.7)."""
     status = status_of(error)
     headers = retry_headers(error)
-    if status == 401:  # noqa: PLR2004
+    if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
     causes = error.causes if error.causes and not isinstance(error, _HIDDEN) else (error,)
     body = {
@@ -85,11 +103,14 @@ def errors_reply(error: StrongroomError, trace: str, base_url: str = "") -> Repl
 
 def _one(error: StrongroomError, base_url: str) -> dict[str, Any]:
     detail = visible_detail(error)
-    if error.hint and not isinstance(error, _HIDDEN):
-        detail = f"{detail} {error.hint}"
     item: dict[str, Any] = {"code": error.code.value, "message": detail}
+    if isinstance(error, _HIDDEN):
+        return item
+    if error.hint:
+        item["message"] = f"{detail} {error.hint}"
     if error.field:
-        item["target"] = {"type": "field", "name": error.field}
+        # Members of the API are written in lower case, headers are not.
+        item["target"] = {"type": "header" if error.field[0].isupper() else "field", "name": error.field}
     if error.help_page:
         item["more_info"] = f"{base_url}/docs/guide/{error.help_page}"
     return item

@@ -37,6 +37,9 @@ def _create(call: Call, reference: str) -> Pending:
 
 
 def _delete(call: Call, reference: str | None) -> Pending:
+    if call.query.get("name") == "":
+        # Without names every lock goes; an empty list of names is not meant to do that.
+        raise Invalid(ErrorCode.INVALID_FIELD, "name must hold at least one name, or be absent.", field="name")
     names = parse_list(call.parse_query(schemas.DeleteLocksQuery).name, field="name", most=_NAMES_MOST)
     change = call.services.secrets.locking.delete(addressed(call), reference, names or None)
     return Pending(commit=change.commit, reply=lambda found: Reply(body=secret_locks(found)))
