@@ -1,0 +1,1 @@
+"""Operations that Strongroom adds to the contract (design, section 12)."""
