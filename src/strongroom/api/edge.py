@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -50,6 +51,9 @@ _BASE_HEADERS: Final = (
 )
 _MAX_TOKEN: Final = 16_384
 _MAX_PARAMETERS: Final = 100
+_MAX_TARGET: Final = 512
+_MAX_REASON: Final = 2048
+_CONTROLS: Final = dict.fromkeys([*range(0x20), 0x7F], "\N{REPLACEMENT CHARACTER}")
 _LOOP_WORK: Final = (Work.POINT, Work.WRITE)
 
 
@@ -172,7 +176,7 @@ class Edge:
             reason = Reason(
                 code=str(status_of(error)),
                 type="Unauthorized" if denied else error.code.value,
-                message=visible_detail(error),
+                message=_one_line(visible_detail(error), _MAX_REASON),
             )
             outcome = Outcome.DENIED if denied else Outcome.FAILURE
             try:
@@ -197,7 +201,7 @@ class Edge:
                 credential_id=principal.credential_id,
             ),
             action=call.operation.audit_name,
-            target=call.target,
+            target=_storable(call.target),
             outcome=outcome,
             reason=reason,
             request_id=call.request_id,
@@ -293,6 +297,21 @@ def _check_path(call: Call) -> None:
     # No name or id holds one, and PostgreSQL cannot even look for it.
     if any("\0" in value for value in call.path.values()):
         not_found(call)
+
+
+def _storable(target: Target) -> Target:
+    """Keep what a client chose readable in the trail; PostgreSQL takes no NUL at all."""
+    chosen = {"id": target.id, "name": target.name, "secret_group_id": target.secret_group_id}
+    cleaned = {
+        name: _one_line(text, _MAX_TARGET)
+        for name, text in chosen.items()
+        if text is not None and (len(text) > _MAX_TARGET or not text.isprintable())
+    }
+    return replace(target, **cleaned) if cleaned else target
+
+
+def _one_line(text: str, most: int) -> str:
+    return text[:most].translate(_CONTROLS)
 
 
 async def _written(waiting: Future[None] | None) -> None:

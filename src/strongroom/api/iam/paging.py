@@ -42,8 +42,11 @@ def offset_of(token: str | None, field: str) -> int:
 
 
 def url_of(call: Call, changed: Mapping[str, Any]) -> str:
-    """Return the URL of this list with some query parameters changed; ``None`` leaves one out."""
-    query = {name: value for name, value in {**call.query, **changed}.items() if value is not None}
+    """Return the URL of this list with some query parameters changed; ``None`` leaves one out.
+
+    A parameter without a value is left out too: the official pagers read links strictly.
+    """
+    query = {name: value for name, value in {**call.query, **changed}.items() if value is not None and value != ""}
     path = call.operation.path
     for name, value in call.path.items():
         path = path.replace("{" + name + "}", value)
