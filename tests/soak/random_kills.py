@@ -113,7 +113,7 @@ class Writer:
         now = model.now
         choice = self.random.random()
         path = f"/api/v2/secrets/{model.id}"
-        if choice < 0.45:
+        if choice < 0.45 and (now.locks == 0 or now.versions == 1):
             payload, body = self._value(model.kind)
             model.next = Expected(payload, now.versions + 1, now.description, now.locks)
             self._do(model, connection, token, "POST", f"{path}/versions", body)
