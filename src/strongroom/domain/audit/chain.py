@@ -61,31 +61,32 @@ def format_time(instant: datetime) -> str:
 def record_body(entry: AuditEntry, *, stream: str, sequence: int) -> str:
     """Return the text of an entry at its place in a stream: what is hashed and stored."""
     initiator, target, reason = entry.initiator, entry.target, entry.reason
-    return canonical(
-        {
-            "action": entry.action,
-            "id": entry.id,
-            "initiator": {
-                "address": initiator.address,
-                "credential_id": initiator.credential_id,
-                "id": initiator.id,
-                "name": initiator.name,
-                "type": initiator.type,
-            },
-            "outcome": entry.outcome.value,
-            "reason": None if reason is None else {"code": reason.code, "message": reason.message, "type": reason.type},
-            "request_id": entry.request_id,
-            "sequence": sequence,
-            "stream": stream,
-            "target": {
-                "id": target.id,
-                "name": target.name,
-                "secret_group_id": target.secret_group_id,
-                "type": target.type,
-            },
-            "time": format_time(entry.time),
-        }
-    )
+    document: Json = {
+        "action": entry.action,
+        "id": entry.id,
+        "initiator": _present(
+            address=initiator.address,
+            credential_id=initiator.credential_id,
+            id=initiator.id,
+            name=initiator.name,
+            type=initiator.type,
+        ),
+        "outcome": entry.outcome.value,
+        "sequence": sequence,
+        "stream": stream,
+        "target": _present(id=target.id, name=target.name, secret_group_id=target.secret_group_id, type=target.type),
+        "time": format_time(entry.time),
+    }
+    if reason is not None:
+        document["reason"] = {"code": reason.code, "message": reason.message, "type": reason.type}
+    if entry.request_id is not None:
+        document["request_id"] = entry.request_id
+    return canonical(document)
+
+
+def _present(**members: str | None) -> dict[str, str]:
+    """Leave out members without a value; as everywhere in the API, null is never written."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def link(previous_hash: str, body: str) -> str:
