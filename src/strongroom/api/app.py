@@ -41,7 +41,9 @@ def build_app(edge: Edge, operations: Sequence[Operation]) -> Starlette:
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
     routes: list[BaseRoute] = [
-        Route(path, endpoint=PathEndpoint(edge, items, METHOD_NOT_ALLOWED)) for path, items in by_path.items()
+        # A CRN has a slash in it, which clients send encoded and servers decode before they route.
+        Route(path.replace("{crn}", "{crn:path}"), endpoint=PathEndpoint(edge, items, METHOD_NOT_ALLOWED))
+        for path, items in by_path.items()
     ]
     app = Starlette(routes=routes)
 

@@ -125,7 +125,9 @@ class Edge:
         operation = call.operation
         if operation.action != "public":
             call.principal = await self._authenticate(call)
-            require(call.principal, operation.action)
+            other = operation.or_action
+            if other is None or not call.principal.scope(other).everywhere:
+                require(call.principal, operation.action)
         _check_path(call)
         if scope["query_string"]:
             call.query = _query(scope["query_string"])

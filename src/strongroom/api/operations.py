@@ -139,6 +139,7 @@ class Operation:
         name: the contract's operation name; unique; OpenAPI's ``operationId``.
         path: with ``{names}`` in braces.
         action: what the caller must be allowed to do, or ``public`` for nobody in particular.
+        or_action: another action, on the whole instance, that is as good; the handler tells them apart.
         slow: tells from the request whether a write is slow, where not all of them are.
         guard: looks up and authorises the addressed thing before the body is read.
         request: model (or union) of the body, for parsing and OpenAPI.
@@ -162,6 +163,7 @@ class Operation:
     tag: str
     status: int = 200
     description: str = ""
+    or_action: Action | None = None
     slow: Callable[[Call], bool] | None = None
     guard: Callable[[Call], None] | None = None
     request: Any = None

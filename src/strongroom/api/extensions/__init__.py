@@ -1,1 +1,1 @@
-"""Operations that Strongroom adds to the contract (design, section 12)."""
+"""Operations that the reference service does not have (design, section 12)."""

@@ -1,7 +1,12 @@
-"""Every operation that Strongroom adds to the contract."""
+"""Every extension operation."""
 
 from __future__ import annotations
 
+from strongroom.api.extensions import audit, instance, jobs
 from strongroom.api.operations import Operation
 
-OPERATIONS: tuple[Operation, ...] = ()
+OPERATIONS: tuple[Operation, ...] = (
+    *audit.OPERATIONS,
+    *jobs.OPERATIONS,
+    *instance.OPERATIONS,
+)
