@@ -233,7 +233,17 @@ class IdentityRepository(Protocol):
     """Users, service IDs, API keys, policies, access groups. Every change moves the generation."""
 
     def generation(self) -> int:
-        """Return a number that grows with every change of identities or grants."""
+        """Return a number that grows with every change of identities or grants.
+
+        Inside a unit it counts what the unit itself changed.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Let no other unit that holds identities commit until this one has ended.
+
+        For rules about several identities at once: what is read afterwards stays true.
+        """
         ...
 
     def find_user(self, iam_id: IamId) -> User | None: ...
@@ -259,7 +269,10 @@ class IdentityRepository(Protocol):
         """Move ``last_used_at``; does not move the generation."""
         ...
 
-    def remove_api_key(self, api_key_id: ApiKeyId) -> None: ...
+    def remove_api_key(self, api_key_id: ApiKeyId) -> None:
+        """Delete it with its refresh tokens."""
+        ...
+
     def remove_api_keys_of(self, iam_id: IamId) -> None: ...
 
     def find_policy(self, policy_id: PolicyId) -> Policy | None: ...

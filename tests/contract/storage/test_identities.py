@@ -576,3 +576,23 @@ def test_failed_unit_leaves_the_generation_alone(storage: Storage) -> None:
 
     assert read(storage, lambda i: i.generation()) == before
     assert read(storage, lambda i: i.users(limit=1, offset=0)).total == 0
+
+
+def test_refresh_tokens_go_with_their_keys(storage: Storage) -> None:
+    keys = [make_api_key("one"), make_api_key("one"), make_api_key("two")]
+
+    def fill(identities: IdentityRepository) -> None:
+        for number, key in enumerate(keys):
+            identities.add_api_key(key)
+            identities.add_refresh_token(
+                RefreshToken(digest=f"d{number}", iam_id=key.iam_id, api_key_id=key.id, expires_at=LATER)
+            )
+
+    def left(identities: IdentityRepository) -> list[str]:
+        return [name for name in ("d0", "d1", "d2") if identities.find_refresh_token(name) is not None]
+
+    write(storage, fill)
+    write(storage, lambda i: i.remove_api_key(keys[0].id))
+    assert read(storage, left) == ["d1", "d2"]
+    write(storage, lambda i: i.remove_api_keys_of(IamId("one")))
+    assert read(storage, left) == ["d2"]

@@ -9,7 +9,7 @@ from datetime import datetime
 from strongroom.domain.access.actions import Role
 from strongroom.domain.access.principals import Grant, Principal, PrincipalKind
 from strongroom.domain.identity.model import AccessGroup, ApiKey, Policy, SubjectKind, UserOrigin, UserState
-from strongroom.domain.ports import ReadUnit
+from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import Conflict, ErrorCode
 from strongroom.kernel.ids import AccessGroupId, IamId
 
@@ -119,14 +119,14 @@ def all_access_groups(unit: ReadUnit, iam_id: IamId | None = None) -> Iterator[A
 class Administrators:
     """Sees to it that somebody can always administer the server.
 
-    Checked after each change that could take the last one away, inside its unit: all such units
-    write the generation first, so two of them never pass each other.
+    Checked after each change that could take the last one away, inside its unit, while no other
+    process can do the same: two administrators that delete each other do not both succeed.
     """
 
     def __init__(self) -> None:
         self._known: IamId | None = None
 
-    def ensure_one_remains(self, unit: ReadUnit, now: datetime) -> None:
+    def ensure_one_remains(self, unit: Unit, now: datetime) -> None:
         """Refuse a change after which nobody could administer the server.
 
         An administrator counts if it is active, holds Administrator on the instance, by itself or
@@ -136,6 +136,7 @@ class Administrators:
         Raises:
             Conflict: ``last_administrator``.
         """
+        unit.identities.hold()
         known = self._known
         if known is not None and _administers(unit, known) and _can_log_in(unit, known, now):
             return

@@ -49,12 +49,14 @@ from strongroom.storage.repositories.identity_statements import (
     COUNT_MEMBERS,
     FIND_GROUP_PK,
     GENERATION,
+    HOLD_POSTGRESQL,
     MEMBERS,
     POLICIES,
     PURGE_TOKENS,
     REFRESH_TOKENS,
     REMOVE_MEMBER,
     REMOVE_MEMBERSHIPS,
+    REMOVE_TOKENS_OF_KEYS,
     SERVICE_IDS,
     TOUCH,
     USERS,
@@ -66,7 +68,7 @@ from strongroom.storage.repositories.identity_statements import (
     remove_by,
     save_in,
 )
-from strongroom.storage.statements import Statement, bucket, spread
+from strongroom.storage.statements import POSTGRESQL, Statement, bucket, spread
 
 T = TypeVar("T")
 
@@ -84,6 +86,11 @@ class SqlIdentities:
         """Return a number that grows with every change of identities or grants."""
         row = self._connection.row(GENERATION)
         return (0 if row is None else int(row[0])) + self._pending.waiting_generation()
+
+    def hold(self) -> None:
+        """Wait until no other process is between its own `hold` and its commit."""
+        if self._connection.dialect == POSTGRESQL:
+            self._connection.row(HOLD_POSTGRESQL)
 
     # users
 
@@ -206,11 +213,13 @@ class SqlIdentities:
         self._connection.run(TOUCH, key=api_key_id, at=to_microseconds(at))
 
     def remove_api_key(self, api_key_id: ApiKeyId) -> None:
-        """Delete the API key."""
+        """Delete the API key with its refresh tokens."""
+        self._connection.run(remove_by(REFRESH_TOKENS, ("api_key_id",)), api_key_id=api_key_id)
         self._remove(API_KEYS, id=api_key_id)
 
     def remove_api_keys_of(self, iam_id: IamId) -> None:
-        """Delete every API key of the identity."""
+        """Delete every API key of the identity with its refresh tokens."""
+        self._connection.run(REMOVE_TOKENS_OF_KEYS, iam_id=iam_id)
         self._remove(API_KEYS, iam_id=iam_id)
 
     # policies

@@ -224,7 +224,15 @@ def _purge_tokens(_: str) -> sa.Executable:
     return sa.delete(tables.refresh_tokens).where(tables.refresh_tokens.c.expires_at <= sa.bindparam("now"))
 
 
+def _remove_tokens_of_keys(_: str) -> sa.Executable:
+    keys = sa.select(tables.api_keys.c.id).where(tables.api_keys.c.iam_id == sa.bindparam("iam_id"))
+    return sa.delete(tables.refresh_tokens).where(tables.refresh_tokens.c.api_key_id.in_(keys))
+
+
 GENERATION = Statement("identities.generation", _generation)
+# An advisory lock, not the row of the generation: that one is written at the end of a batch, after the
+# counters, and whoever held it earlier could wait for a counter of somebody who waits for it.
+HOLD_POSTGRESQL = Statement("identities.hold", lambda _: "SELECT pg_advisory_xact_lock(7164775312210497)")
 TOUCH = Statement("identities.api_keys.touch", _touch)
 COUNT_GROUPS_OF = Statement("identities.access_groups.count_of", _count_groups_of)
 FIND_GROUP_PK = Statement("identities.access_groups.find_pk", _find_group_pk)
@@ -243,3 +251,4 @@ REMOVE_MEMBERSHIPS = Statement(
 )
 ADD_TOKEN = Statement("identities.refresh_tokens.add", lambda _: insert_into(tables.refresh_tokens))
 PURGE_TOKENS = Statement("identities.refresh_tokens.purge", _purge_tokens)
+REMOVE_TOKENS_OF_KEYS = Statement("identities.refresh_tokens.remove_of_keys", _remove_tokens_of_keys)
