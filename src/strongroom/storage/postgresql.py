@@ -6,9 +6,10 @@ out on autocommit connections: READ COMMITTED to write, one REPEATABLE READ snap
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors, pq
@@ -99,7 +100,7 @@ class PostgresConnection:
     def many(self, statement: Statement, parameters: Iterable[Mapping[str, Any]], /) -> None:
         """Run it once per set of parameters."""
         try:
-            self._cursor.executemany(cast("LiteralString", statement.postgresql), list(parameters))
+            self._cursor.executemany(statement.postgresql, list(parameters))
         except psycopg.Error as error:
             raise _translate(error, broken=self.raw.broken) from error
 
@@ -108,7 +109,7 @@ class PostgresConnection:
         try:
             with self.raw.cursor("strongroom_stream", binary=True) as cursor:
                 cursor.itersize = size
-                cursor.execute(cast("LiteralString", statement.postgresql), parameters)
+                cursor.execute(statement.postgresql, parameters)
                 yield from cursor
         except psycopg.Error as error:
             raise _translate(error, broken=self.raw.broken) from error
@@ -182,14 +183,12 @@ class PostgresConnection:
     def plain(self, text: str) -> None:
         """Run a statement without parameters."""
         try:
-            self._cursor.execute(cast("LiteralString", text))
+            self._cursor.execute(text)
         except psycopg.Error as error:
             raise _translate(error, broken=self.raw.broken) from error
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> psycopg.Cursor[Row]:
-        return self._cursor.execute(
-            cast("LiteralString", statement.postgresql), parameters, prepare=None if statement.prepare else False
-        )
+        return self._cursor.execute(statement.postgresql, parameters, prepare=None if statement.prepare else False)
 
 
 class PostgresEngine:
@@ -210,8 +209,8 @@ class PostgresEngine:
             name="strongroom-read",
             open=False,
         )
-        self._wrapped: dict[int, PostgresConnection] = {}
-        self._open = False
+        self._lock = threading.Lock()
+        self._is_open = self._is_closed = False
 
     @property
     def url(self) -> str:
@@ -227,9 +226,8 @@ class PostgresEngine:
 
     def begin_read(self) -> PostgresConnection:
         """Return a connection of the pool with a fresh snapshot open."""
-        if not self._open:
-            self._pool.open()
-            self._open = True
+        if not self._is_open:
+            self._open()
         for last in (False, True):
             try:
                 raw = self._pool.getconn()
@@ -256,4 +254,15 @@ class PostgresEngine:
 
     def close(self) -> None:
         """Close the pool."""
+        with self._lock:
+            self._is_closed = True
         self._pool.close()
+
+    def _open(self) -> None:
+        # Only with the first read: a command that just writes needs no pool, nor its threads.
+        with self._lock:
+            if self._is_closed:
+                raise Unavailable(ErrorCode.UNAVAILABLE, "The store is closed.")
+            if not self._is_open:
+                self._pool.open()
+                self._is_open = True

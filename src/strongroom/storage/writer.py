@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from strongroom.domain.audit.chain import ChainHead
 from strongroom.domain.audit.record import AuditEntry, AuditRecord
@@ -107,7 +107,15 @@ class _Batch:
 
 
 class _OutcomeUnknown(Exception):
-    """The connection was lost while the commit was under way."""
+    """The connection was lost while the commit was under way.
+
+    Args:
+        head: where the chain ends if the commit went through; ``None`` if it added no record.
+    """
+
+    def __init__(self, head: ChainHead | None) -> None:
+        super().__init__()
+        self.head = head
 
 
 class _Catch:
@@ -118,7 +126,7 @@ class _Catch:
     def __init__(self) -> None:
         self.error: BaseException | None = None
 
-    def __enter__(self) -> _Catch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
@@ -222,7 +230,7 @@ class Writer:
                 _log.error("a batch failed", exc_info=caught.error)
                 if self._connection is not None:
                     self._connection.rollback()
-                self._fail(batch, caught.error, keep_entries=False)
+                self._fail(batch, caught.error)
         self._disconnect()
 
     def _next(self) -> _Batch | None:
@@ -253,44 +261,51 @@ class Writer:
 
     def _settle(self, batch: _Batch) -> None:
         """Commit the batch, whatever it takes, and tell everybody how it ended."""
-        lost = tries = 0
-        while True:
+        failure: StrongroomError | None = None
+        for attempt in range(TRIES):
             try:
                 if self._connection is None:
                     self._connect()
                 self._transact(batch)
-            except TransientFailure as error:
-                self._roll_back()
-                if len(parts := batch.parts()) > 1:
-                    # Alone each holds few locks, for a short time: whoever stood in the way gets by.
-                    for part in parts:
-                        self._settle(part)
-                    return
-                tries += 1
-                if tries == TRIES:
-                    self._fail(batch, error, keep_entries=True)
-                    return
-                time.sleep(random.uniform(0.005, 0.02) * tries)  # noqa: S311 - no secret, just to get out of step
             except _OutcomeUnknown as unknown:
-                reached = (self._head.sequence, self._head.hash)
-                if self._find_out(reached):
-                    self._succeed(batch)
-                else:
-                    self._fail(batch, unknown.__cause__ or unknown, keep_entries=True)
+                self._settle_unknown(batch, unknown)
                 return
-            except ConnectionLost as error:
-                self._disconnect()
-                lost += 1
-                if lost == 2 or not self._reconnects():  # noqa: PLR2004 - the first time may be an idle connection
-                    self._fail(batch, error, keep_entries=True)
-                    return
             except StrongroomError as error:
-                self._roll_back()
-                self._fail(batch, error, keep_entries=True)
-                return
+                failure = error
             else:
                 self._succeed(batch)
                 return
+            if isinstance(failure, TransientFailure) and len(parts := batch.parts()) > 1:
+                # Alone each holds few locks, for a short time: whoever stood in the way gets by.
+                self._roll_back()
+                for part in parts:
+                    self._settle(part)
+                return
+            if not self._may_repeat(failure, attempt):
+                break
+        assert failure is not None  # noqa: S101 - every other way out returned
+        self._fail(batch, failure)
+
+    def _may_repeat(self, failure: StrongroomError, attempt: int) -> bool:
+        """Get ready for another try, if that can help."""
+        if isinstance(failure, ConnectionLost):
+            # It may be a connection that lay idle while the server was restarted.
+            self._disconnect()
+            return self._reconnects()
+        self._roll_back()
+        if not isinstance(failure, TransientFailure):
+            return False
+        time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))  # noqa: S311 - just to get out of step
+        return True
+
+    def _settle_unknown(self, batch: _Batch, unknown: _OutcomeUnknown) -> None:
+        """Find out whether a commit went through whose answer was lost: the chain says."""
+        self._disconnect()
+        # Holding the stream again means that the old session is over, one way or the other.
+        if self._reconnects() and unknown.head is not None and self._head == unknown.head:
+            self._succeed(batch)
+        else:
+            self._fail(batch, unknown.__cause__ or unknown)
 
     def _transact(self, batch: _Batch) -> None:
         """Run the batch in one transaction; on return it is committed."""
@@ -315,9 +330,7 @@ class Writer:
         try:
             connection.commit()
         except ConnectionLost as error:
-            if not entries:
-                self._disconnect()
-            raise _OutcomeUnknown from error
+            raise _OutcomeUnknown(replace(self._head) if entries else None) from error
         except BaseException:
             self._head = before
             raise
@@ -373,7 +386,7 @@ class Writer:
             if future is not None:
                 future.set_result(None)
 
-    def _fail(self, batch: _Batch, error: BaseException, *, keep_entries: bool) -> None:
+    def _fail(self, batch: _Batch, error: BaseException) -> None:
         """Tell everybody that nothing was committed; entries that nobody waits for are kept."""
         for job in batch.jobs:
             if not job.future.done():
@@ -384,7 +397,7 @@ class Writer:
                 kept.append((entry, None))
             elif not future.done():
                 future.set_exception(error)
-        if not keep_entries or not (kept or batch.touches):
+        if not kept and not batch.touches:
             return
         with self._wake:
             if self._closing:
@@ -422,13 +435,6 @@ class Writer:
             _log.warning("the database does not answer: %s", error.detail)
             return False
         return True
-
-    def _find_out(self, reached: tuple[int, str]) -> bool:
-        """Tell whether a commit went through whose answer was lost: the chain says."""
-        had_connection = self._connection is not None
-        self._disconnect()
-        # Holding the stream again means that the old session is over, one way or the other.
-        return had_connection and self._reconnects() and (self._head.sequence, self._head.hash) == reached
 
 
 def _record_row(entry: AuditEntry, record: AuditRecord) -> dict[str, Any]:

@@ -142,10 +142,8 @@ class SecretLists:
         filters = Filters(bucket(len(groups)) if groups else 0, bucket(len(types)) if types else 0, len(labels))
         if query.search is not None:
             filters = self._search(filters, fold(query.search), parameters)
-        if filters.labels or filters.find is not Find.NOT:
-            total = self._count(filters, parameters)
-        else:
-            total = matching.total
+        is_counted = not filters.labels and filters.find is Find.NOT
+        total = matching.total if is_counted else self._count(filters, parameters)
         size = min(query.limit, total - query.offset)
         if size <= 0:
             return Page(items=(), total=total, limit=query.limit, offset=query.offset)

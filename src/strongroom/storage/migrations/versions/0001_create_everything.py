@@ -14,17 +14,18 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_OPEN_JOB = sa.text("state IN ('queued', 'running', 'waiting')")
+_ENDED_JOB = sa.text("(state NOT IN ('queued', 'running', 'waiting'))")
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
-_OPEN_JOB = sa.text("state IN ('queued', 'running', 'waiting')")
-_ENDED_JOB = sa.text("(state NOT IN ('queued', 'running', 'waiting'))")
-
-
 def upgrade() -> None:
     """Create the tables, the search index and the rows that always exist."""
-    _create_tables()
+    _create_secrets()
+    _create_identities()
+    _create_jobs_and_trail()
+    _create_server()
     if op.get_bind().dialect.name == "sqlite":
         # Row numbers only: the text lies in secret_search, and every hit is looked at there again.
         op.execute(
@@ -65,218 +66,7 @@ def downgrade() -> None:
     op.drop_table("access_groups")
 
 
-def _create_tables() -> None:
-    op.create_table(
-        "access_groups",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("name", _TEXT, nullable=False),
-        sa.Column("description", _TEXT, nullable=True),
-        sa.Column("oidc_groups", _TEXT, nullable=False),
-        sa.Column("entity_tag", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", _TEXT, nullable=False),
-        sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.Column("modified_by", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_access_groups"),
-        sa.UniqueConstraint("id", name="uq_access_groups_id"),
-        sa.UniqueConstraint("name", name="uq_access_groups_name"),
-    )
-    op.create_table(
-        "api_keys",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("iam_id", _TEXT, nullable=False),
-        sa.Column("name", _TEXT, nullable=False),
-        sa.Column("description", _TEXT, nullable=True),
-        sa.Column("digest", _TEXT, nullable=False),
-        sa.Column("entity_tag", _TEXT, nullable=False),
-        sa.Column("disabled", sa.Boolean(), nullable=False),
-        sa.Column("locked", sa.Boolean(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
-        sa.Column("allowed_networks", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", _TEXT, nullable=False),
-        sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("pk", name="pk_api_keys"),
-        sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
-        sa.UniqueConstraint("id", name="uq_api_keys_id"),
-    )
-    op.create_index("ix_api_keys_iam_id", "api_keys", ["iam_id", "pk"], unique=False)
-    op.create_table(
-        "audit_checkpoints",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("time", sa.BigInteger(), nullable=False),
-        sa.Column("after_pk", sa.BigInteger(), nullable=False),
-        sa.Column("body", _TEXT, nullable=False),
-        sa.Column("signature", _TEXT, nullable=False),
-        sa.Column("public_key", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_audit_checkpoints"),
-    )
-    op.create_index("ix_audit_checkpoints_time", "audit_checkpoints", ["time", "pk"], unique=False)
-    op.create_table(
-        "audit_records",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("stream", _TEXT, nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("time", sa.BigInteger(), nullable=False),
-        sa.Column("initiator", _TEXT, nullable=False),
-        sa.Column("action", _TEXT, nullable=False),
-        sa.Column("target_id", _TEXT, nullable=True),
-        sa.Column("outcome", _TEXT, nullable=False),
-        sa.Column("request_id", _TEXT, nullable=True),
-        sa.Column("body", _TEXT, nullable=False),
-        sa.Column("previous_hash", _TEXT, nullable=False),
-        sa.Column("hash", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_audit_records"),
-        sa.UniqueConstraint("stream", "sequence", name="uq_audit_records_stream_sequence"),
-    )
-    op.create_index("ix_audit_records_action", "audit_records", ["action", "time", "pk"], unique=False)
-    op.create_index("ix_audit_records_initiator", "audit_records", ["initiator", "time", "pk"], unique=False)
-    op.create_index(
-        "ix_audit_records_outcome",
-        "audit_records",
-        ["outcome", "time", "pk"],
-        unique=False,
-        sqlite_where=sa.text("outcome != 'success'"),
-        postgresql_where=sa.text("outcome != 'success'"),
-    )
-    op.create_index("ix_audit_records_request_id", "audit_records", ["request_id", "time", "pk"], unique=False)
-    op.create_index("ix_audit_records_target_id", "audit_records", ["target_id", "time", "pk"], unique=False)
-    op.create_index("ix_audit_records_time", "audit_records", ["time", "pk"], unique=False)
-    op.create_table(
-        "configurations",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("kind", _TEXT, nullable=False),
-        sa.Column("config_type", _TEXT, nullable=False),
-        sa.Column("name", _TEXT, nullable=False),
-        sa.Column("document", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", _TEXT, nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("row_version", sa.Integer(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=True),
-        sa.PrimaryKeyConstraint("pk", name="pk_configurations"),
-        sa.UniqueConstraint("id", name="uq_configurations_id"),
-        sa.UniqueConstraint("kind", "name", name="uq_configurations_kind_name"),
-    )
-    op.create_index("ix_configurations_config_type", "configurations", ["config_type", "pk"], unique=False)
-    op.create_index("ix_configurations_name", "configurations", ["name", "pk"], unique=False)
-    op.create_table(
-        "events",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("event_type", _TEXT, nullable=False),
-        sa.Column("sub_type", _TEXT, nullable=False),
-        sa.Column("secret_id", _TEXT, nullable=True),
-        sa.Column("group_id", _TEXT, nullable=True),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("payload", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_events"),
-    )
-    op.create_index("ix_events_at", "events", ["at", "pk"], unique=False)
-    op.create_table(
-        "identity_generation",
-        sa.Column("pk", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_identity_generation"),
-    )
-    op.create_table(
-        "instance",
-        sa.Column("pk", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("account_id", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_instance"),
-    )
-    op.create_table(
-        "jobs",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("kind", _TEXT, nullable=False),
-        sa.Column("dedupe_key", _TEXT, nullable=False),
-        sa.Column("state", _TEXT, nullable=False),
-        sa.Column("step", _TEXT, nullable=False),
-        sa.Column("data", _TEXT, nullable=False),
-        sa.Column("secret_id", _TEXT, nullable=True),
-        sa.Column("group_id", _TEXT, nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("waiting_for", _TEXT, nullable=True),
-        sa.Column("last_error", _TEXT, nullable=True),
-        sa.Column("run_at", sa.BigInteger(), nullable=False),
-        sa.Column("lease_owner", _TEXT, nullable=True),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("result", _TEXT, nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_jobs"),
-        sa.UniqueConstraint("id", name="uq_jobs_id"),
-    )
-    op.create_index(
-        "ix_jobs_due", "jobs", ["run_at", "pk"], unique=False, sqlite_where=_OPEN_JOB, postgresql_where=_OPEN_JOB
-    )
-    op.create_index(
-        "ix_jobs_ended",
-        "jobs",
-        ["updated_at", "pk"],
-        unique=False,
-        sqlite_where=_ENDED_JOB,
-        postgresql_where=_ENDED_JOB,
-    )
-    op.create_index("ix_jobs_group_id", "jobs", ["group_id", "pk"], unique=False)
-    op.create_index("ix_jobs_kind", "jobs", ["kind", "pk"], unique=False)
-    op.create_index("ix_jobs_secret_id", "jobs", ["secret_id", "pk"], unique=False)
-    op.create_index("ix_jobs_state", "jobs", ["state", "pk"], unique=False)
-    op.create_index(
-        "uq_jobs_dedupe_key", "jobs", ["dedupe_key"], unique=True, sqlite_where=_OPEN_JOB, postgresql_where=_OPEN_JOB
-    )
-    op.create_table(
-        "keys",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("kind", _TEXT, nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("master_key_id", _TEXT, nullable=False),
-        sa.Column("public", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_keys"),
-        sa.UniqueConstraint("kind", "id", name="uq_keys_kind_id"),
-    )
-    op.create_table(
-        "policies",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("subject_kind", _TEXT, nullable=False),
-        sa.Column("subject", _TEXT, nullable=False),
-        sa.Column("roles", _TEXT, nullable=False),
-        sa.Column("group_id", _TEXT, nullable=True),
-        sa.Column("description", _TEXT, nullable=True),
-        sa.Column("document", _TEXT, nullable=False),
-        sa.Column("entity_tag", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", _TEXT, nullable=False),
-        sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.Column("modified_by", _TEXT, nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_policies"),
-        sa.UniqueConstraint("id", name="uq_policies_id"),
-    )
-    op.create_index("ix_policies_group_id", "policies", ["group_id", "pk"], unique=False)
-    op.create_index("ix_policies_subject", "policies", ["subject", "subject_kind", "pk"], unique=False)
-    op.create_table(
-        "refresh_tokens",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("digest", _TEXT, nullable=False),
-        sa.Column("iam_id", _TEXT, nullable=False),
-        sa.Column("api_key_id", _TEXT, nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_refresh_tokens"),
-        sa.UniqueConstraint("digest", name="uq_refresh_tokens_digest"),
-    )
-    op.create_index("ix_refresh_tokens_api_key_id", "refresh_tokens", ["api_key_id"], unique=False)
-    op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"], unique=False)
+def _create_secrets() -> None:
     op.create_table(
         "secret_groups",
         sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
@@ -290,55 +80,6 @@ def _create_tables() -> None:
         sa.UniqueConstraint("id", name="uq_secret_groups_id"),
         sa.UniqueConstraint("name", name="uq_secret_groups_name"),
     )
-    op.create_table(
-        "service_ids",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("id", _TEXT, nullable=False),
-        sa.Column("iam_id", _TEXT, nullable=False),
-        sa.Column("name", _TEXT, nullable=False),
-        sa.Column("description", _TEXT, nullable=True),
-        sa.Column("entity_tag", _TEXT, nullable=False),
-        sa.Column("locked", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pk", name="pk_service_ids"),
-        sa.UniqueConstraint("iam_id", name="uq_service_ids_iam_id"),
-        sa.UniqueConstraint("id", name="uq_service_ids_id"),
-    )
-    op.create_index("ix_service_ids_name", "service_ids", ["name", "pk"], unique=False)
-    op.create_table(
-        "users",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("iam_id", _TEXT, nullable=False),
-        sa.Column("name", _TEXT, nullable=False),
-        sa.Column("email", _TEXT, nullable=True),
-        sa.Column("origin", _TEXT, nullable=False),
-        sa.Column("state", _TEXT, nullable=False),
-        sa.Column("password_hash", _TEXT, nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("last_login_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("pk", name="pk_users"),
-        sa.UniqueConstraint("iam_id", name="uq_users_iam_id"),
-        sa.UniqueConstraint("name", name="uq_users_name"),
-    )
-    op.create_table(
-        "access_group_members",
-        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
-        sa.Column("group_pk", _BIG, nullable=False),
-        sa.Column("iam_id", _TEXT, nullable=False),
-        sa.Column("type", _TEXT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", _TEXT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["group_pk"],
-            ["access_groups.pk"],
-            name="fk_access_group_members_group_pk_access_groups",
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("pk", name="pk_access_group_members"),
-        sa.UniqueConstraint("group_pk", "iam_id", name="uq_access_group_members_group_pk_iam_id"),
-    )
-    op.create_index("ix_access_group_members_iam_id", "access_group_members", ["iam_id", "group_pk"], unique=False)
     op.create_table(
         "secret_counts",
         sa.Column("group_no", _BIG, autoincrement=False, nullable=False),
@@ -496,3 +237,272 @@ def _create_tables() -> None:
         sa.UniqueConstraint("version_pk", "name", name="uq_locks_version_pk_name"),
     )
     op.create_index("ix_locks_secret", "locks", ["secret_pk", "group_no", "folded_name"], unique=False)
+
+
+def _create_identities() -> None:
+    op.create_table(
+        "access_groups",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("description", _TEXT, nullable=True),
+        sa.Column("oidc_groups", _TEXT, nullable=False),
+        sa.Column("entity_tag", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", _TEXT, nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.Column("modified_by", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_access_groups"),
+        sa.UniqueConstraint("id", name="uq_access_groups_id"),
+        sa.UniqueConstraint("name", name="uq_access_groups_name"),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("iam_id", _TEXT, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("description", _TEXT, nullable=True),
+        sa.Column("digest", _TEXT, nullable=False),
+        sa.Column("entity_tag", _TEXT, nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("allowed_networks", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", _TEXT, nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("pk", name="pk_api_keys"),
+        sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
+        sa.UniqueConstraint("id", name="uq_api_keys_id"),
+    )
+    op.create_index("ix_api_keys_iam_id", "api_keys", ["iam_id", "pk"], unique=False)
+    op.create_table(
+        "identity_generation",
+        sa.Column("pk", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_identity_generation"),
+    )
+    op.create_table(
+        "policies",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("subject_kind", _TEXT, nullable=False),
+        sa.Column("subject", _TEXT, nullable=False),
+        sa.Column("roles", _TEXT, nullable=False),
+        sa.Column("group_id", _TEXT, nullable=True),
+        sa.Column("description", _TEXT, nullable=True),
+        sa.Column("document", _TEXT, nullable=False),
+        sa.Column("entity_tag", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", _TEXT, nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.Column("modified_by", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_policies"),
+        sa.UniqueConstraint("id", name="uq_policies_id"),
+    )
+    op.create_index("ix_policies_group_id", "policies", ["group_id", "pk"], unique=False)
+    op.create_index("ix_policies_subject", "policies", ["subject", "subject_kind", "pk"], unique=False)
+    op.create_table(
+        "refresh_tokens",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("digest", _TEXT, nullable=False),
+        sa.Column("iam_id", _TEXT, nullable=False),
+        sa.Column("api_key_id", _TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_refresh_tokens"),
+        sa.UniqueConstraint("digest", name="uq_refresh_tokens_digest"),
+    )
+    op.create_index("ix_refresh_tokens_api_key_id", "refresh_tokens", ["api_key_id"], unique=False)
+    op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"], unique=False)
+    op.create_table(
+        "service_ids",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("iam_id", _TEXT, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("description", _TEXT, nullable=True),
+        sa.Column("entity_tag", _TEXT, nullable=False),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_service_ids"),
+        sa.UniqueConstraint("iam_id", name="uq_service_ids_iam_id"),
+        sa.UniqueConstraint("id", name="uq_service_ids_id"),
+    )
+    op.create_index("ix_service_ids_name", "service_ids", ["name", "pk"], unique=False)
+    op.create_table(
+        "users",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("iam_id", _TEXT, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("email", _TEXT, nullable=True),
+        sa.Column("origin", _TEXT, nullable=False),
+        sa.Column("state", _TEXT, nullable=False),
+        sa.Column("password_hash", _TEXT, nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_login_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("pk", name="pk_users"),
+        sa.UniqueConstraint("iam_id", name="uq_users_iam_id"),
+        sa.UniqueConstraint("name", name="uq_users_name"),
+    )
+    op.create_table(
+        "access_group_members",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("group_pk", _BIG, nullable=False),
+        sa.Column("iam_id", _TEXT, nullable=False),
+        sa.Column("type", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", _TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["group_pk"],
+            ["access_groups.pk"],
+            name="fk_access_group_members_group_pk_access_groups",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("pk", name="pk_access_group_members"),
+        sa.UniqueConstraint("group_pk", "iam_id", name="uq_access_group_members_group_pk_iam_id"),
+    )
+    op.create_index("ix_access_group_members_iam_id", "access_group_members", ["iam_id", "group_pk"], unique=False)
+
+
+def _create_jobs_and_trail() -> None:
+    op.create_table(
+        "audit_checkpoints",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("after_pk", sa.BigInteger(), nullable=False),
+        sa.Column("body", _TEXT, nullable=False),
+        sa.Column("signature", _TEXT, nullable=False),
+        sa.Column("public_key", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_audit_checkpoints"),
+    )
+    op.create_index("ix_audit_checkpoints_time", "audit_checkpoints", ["time", "pk"], unique=False)
+    op.create_table(
+        "audit_records",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("stream", _TEXT, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("initiator", _TEXT, nullable=False),
+        sa.Column("action", _TEXT, nullable=False),
+        sa.Column("target_id", _TEXT, nullable=True),
+        sa.Column("outcome", _TEXT, nullable=False),
+        sa.Column("request_id", _TEXT, nullable=True),
+        sa.Column("body", _TEXT, nullable=False),
+        sa.Column("previous_hash", _TEXT, nullable=False),
+        sa.Column("hash", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_audit_records"),
+        sa.UniqueConstraint("stream", "sequence", name="uq_audit_records_stream_sequence"),
+    )
+    op.create_index("ix_audit_records_action", "audit_records", ["action", "time", "pk"], unique=False)
+    op.create_index("ix_audit_records_initiator", "audit_records", ["initiator", "time", "pk"], unique=False)
+    op.create_index(
+        "ix_audit_records_outcome",
+        "audit_records",
+        ["outcome", "time", "pk"],
+        unique=False,
+        sqlite_where=sa.text("outcome != 'success'"),
+        postgresql_where=sa.text("outcome != 'success'"),
+    )
+    op.create_index("ix_audit_records_request_id", "audit_records", ["request_id", "time", "pk"], unique=False)
+    op.create_index("ix_audit_records_target_id", "audit_records", ["target_id", "time", "pk"], unique=False)
+    op.create_index("ix_audit_records_time", "audit_records", ["time", "pk"], unique=False)
+    op.create_table(
+        "events",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("event_type", _TEXT, nullable=False),
+        sa.Column("sub_type", _TEXT, nullable=False),
+        sa.Column("secret_id", _TEXT, nullable=True),
+        sa.Column("group_id", _TEXT, nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_events"),
+    )
+    op.create_index("ix_events_at", "events", ["at", "pk"], unique=False)
+    op.create_table(
+        "jobs",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("kind", _TEXT, nullable=False),
+        sa.Column("dedupe_key", _TEXT, nullable=False),
+        sa.Column("state", _TEXT, nullable=False),
+        sa.Column("step", _TEXT, nullable=False),
+        sa.Column("data", _TEXT, nullable=False),
+        sa.Column("secret_id", _TEXT, nullable=True),
+        sa.Column("group_id", _TEXT, nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("waiting_for", _TEXT, nullable=True),
+        sa.Column("last_error", _TEXT, nullable=True),
+        sa.Column("run_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_owner", _TEXT, nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("result", _TEXT, nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_jobs"),
+        sa.UniqueConstraint("id", name="uq_jobs_id"),
+    )
+    op.create_index(
+        "ix_jobs_due", "jobs", ["run_at", "pk"], unique=False, sqlite_where=_OPEN_JOB, postgresql_where=_OPEN_JOB
+    )
+    op.create_index(
+        "ix_jobs_ended",
+        "jobs",
+        ["updated_at", "pk"],
+        unique=False,
+        sqlite_where=_ENDED_JOB,
+        postgresql_where=_ENDED_JOB,
+    )
+    op.create_index("ix_jobs_group_id", "jobs", ["group_id", "pk"], unique=False)
+    op.create_index("ix_jobs_kind", "jobs", ["kind", "pk"], unique=False)
+    op.create_index("ix_jobs_secret_id", "jobs", ["secret_id", "pk"], unique=False)
+    op.create_index("ix_jobs_state", "jobs", ["state", "pk"], unique=False)
+    op.create_index(
+        "uq_jobs_dedupe_key", "jobs", ["dedupe_key"], unique=True, sqlite_where=_OPEN_JOB, postgresql_where=_OPEN_JOB
+    )
+
+
+def _create_server() -> None:
+    op.create_table(
+        "configurations",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("kind", _TEXT, nullable=False),
+        sa.Column("config_type", _TEXT, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
+        sa.Column("document", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", _TEXT, nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("row_version", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("pk", name="pk_configurations"),
+        sa.UniqueConstraint("id", name="uq_configurations_id"),
+        sa.UniqueConstraint("kind", "name", name="uq_configurations_kind_name"),
+    )
+    op.create_index("ix_configurations_config_type", "configurations", ["config_type", "pk"], unique=False)
+    op.create_index("ix_configurations_name", "configurations", ["name", "pk"], unique=False)
+    op.create_table(
+        "instance",
+        sa.Column("pk", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("account_id", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_instance"),
+    )
+    op.create_table(
+        "keys",
+        sa.Column("pk", _BIG, sa.Identity(always=False), nullable=False),
+        sa.Column("id", _TEXT, nullable=False),
+        sa.Column("kind", _TEXT, nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("master_key_id", _TEXT, nullable=False),
+        sa.Column("public", _TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_keys"),
+        sa.UniqueConstraint("kind", "id", name="uq_keys_kind_id"),
+    )
