@@ -81,6 +81,7 @@ def measure(options: argparse.Namespace) -> Report:
             seconds=options.seconds,
             loads=options.connections,
             starts=options.starts,
+            settle_s=options.settle,
         )
         figures: list[Figure] = []
         series = []
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_positive, default=3, help="turns of each server per load (3)")
     parser.add_argument("--seconds", type=_positive, default=2, help="length of a turn (2)")
     parser.add_argument("--starts", type=_positive, default=5, help="starts of each server (5)")
+    parser.add_argument("--settle", type=float, default=2.0, help="seconds before a look at the memory (2)")
     parser.add_argument(
         "--connections", type=_loads, default=[1, 8, 32], metavar="N,...", help="requests at a time (1,8,32)"
     )

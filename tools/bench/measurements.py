@@ -19,7 +19,6 @@ from tools.bench.wire import Client
 
 MIB = 1024.0 * 1024.0
 _GATED_LOAD = 8
-_STARTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +43,8 @@ class Bench:
     rounds: int
     seconds: int
     loads: Sequence[int]
-    starts: int = _STARTS
-    settle_s: float = 2.0
+    starts: int
+    settle_s: float
 
     @property
     def contenders(self) -> Sequence[Contender]:

@@ -51,7 +51,8 @@ class Strongroom:
         shown = subprocess.run(
             [str(self._program), "--version"], capture_output=True, text=True, check=True, timeout=30
         ).stdout
-        return shown.strip()
+        # What follows in parentheses is the command line that it is compatible with.
+        return shown.partition(" (")[0].strip()
 
     @property
     def server(self) -> ServerProcess:
