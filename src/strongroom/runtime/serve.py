@@ -104,8 +104,9 @@ def _announce(container: Container, directory: DataDir, port: int) -> None:
     lines = [
         f"Strongroom serves at {public_url(container.settings, port)}",
         f"  instance {instance.id}, region {instance.region}",
-        f"  administrator's API key: {directory.admin_apikey}",
     ]
+    if directory.admin_apikey.exists():
+        lines.append(f"  administrator's API key: {directory.admin_apikey}")
     if container.tls is not None and container.settings.tls_cert_file is None:
         lines.append(f"  CA certificate to trust: {directory.tls / 'ca.pem'}")
     sys.stdout.write("\n".join(lines) + "\n")
