@@ -4,67 +4,73 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from strongroom.domain.access.actions import Role
-from strongroom.domain.identity.services import IdentityServices
-from strongroom.domain.ports import Unit
+from strongroom.domain.identity.api_keys import ApiKeys
+from strongroom.domain.identity.generations import Generations
+from strongroom.domain.identity.grants import Administrators
+from strongroom.domain.identity.service_ids import ServiceIds
+from strongroom.domain.ports import Storage, Unit
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import Conflict, ErrorCode
+from strongroom.kernel.ids import ServiceIdId
 from strongroom.storage.store import open_storage
-from tests.factories.identities import INSTANCE, ISSUER, QuickDigests, World, make_world, token_authority
+from tests.factories.identities import QuickDigests, World, make_world
 
 
-def second_process(world: World, url: str) -> World:
-    storage = open_storage(url, stream="second")
-    services = IdentityServices.build(
-        storage=storage,
+class Meeting(Administrators):
+    """Waits before its first check until the other process has come as far."""
+
+    def __init__(self, point: threading.Barrier) -> None:
+        super().__init__()
+        self._point = point
+        self._met = False
+
+    def ensure_one_remains(self, unit: Unit, now: datetime) -> None:
+        if not self._met:
+            self._met = True
+            self._point.wait()
+        super().ensure_one_remains(unit, now)
+
+
+def delete(world: World, storage: Storage, service_id: ServiceIdId, point: threading.Barrier) -> ErrorCode | None:
+    generations, administrators = Generations(world.clock), Meeting(point)
+    api_keys = ApiKeys(
         clock=world.clock,
         limits=world.limits,
-        instance=INSTANCE,
         digests=QuickDigests(),
-        signer=token_authority(world.clock),
-        issuer=ISSUER,
+        generations=generations,
+        administrators=administrators,
     )
-    return replace(world, storage=storage, services=services)
+    service_ids = ServiceIds(
+        clock=world.clock, generations=generations, administrators=administrators, api_keys=api_keys
+    )
+    try:
+        storage.write(service_ids.delete(service_id).commit)
+    except Conflict as conflict:
+        return conflict.code
+    return None
 
 
 @pytest.mark.peers
 def test_two_administrators_that_delete_each_other_do_not_both_succeed(postgres_url: str, clock: FrozenClock) -> None:
-    one = make_world(postgres_url, clock)
-    two = second_process(one, postgres_url)
-    first = one.read(lambda unit: unit.identities.service_ids(limit=1, offset=0)).items[0]
-    second = one.service_id("second")
-    one.key_of(second.iam_id)
-    one.grant(second.iam_id, Role.ADMINISTRATOR)
-    meeting = threading.Barrier(2, timeout=10)
-
-    def delete(world: World, victim: str) -> ErrorCode | None:
-        service_id = first if victim == "first" else second
-        change = world.services.service_ids.delete(service_id.id)
-        met = False
-
-        def unit_of_work(unit: Unit) -> None:
-            nonlocal met
-            if not met:
-                # Both have begun before either goes on; a repeated unit has met the other already.
-                met = True
-                unit.identities.find_service_id(service_id.id)
-                meeting.wait()
-            change.commit(unit)
-
-        try:
-            world.storage.write(unit_of_work)
-        except Conflict as conflict:
-            return conflict.code
-        return None
-
+    world = make_world(postgres_url, clock)
+    other = open_storage(postgres_url, stream="other")
     try:
+        first = world.read(lambda unit: unit.identities.service_ids(limit=1, offset=0)).items[0]
+        second = world.service_id("second")
+        world.key_of(second.iam_id)
+        world.grant(second.iam_id, Role.ADMINISTRATOR)
+        point = threading.Barrier(2, timeout=20)
         with ThreadPoolExecutor(2) as pool:
-            outcomes = {pool.submit(delete, one, "first"), pool.submit(delete, two, "second")}
+            outcomes = [
+                pool.submit(delete, world, world.storage, first.id, point),
+                pool.submit(delete, world, other, second.id, point),
+            ]
             assert {outcome.result() for outcome in outcomes} == {None, ErrorCode.LAST_ADMINISTRATOR}
     finally:
-        two.storage.close()
-        one.storage.close()
+        other.close()
+        world.storage.close()
