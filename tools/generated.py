@@ -34,8 +34,18 @@ def adr_index() -> str:
     return "\n".join(lines) + "\n"
 
 
+def openapi_snapshot() -> str:
+    """Return ``docs/reference/openapi.json``: what the server shows at ``/openapi.json``."""
+    from strongroom import __version__
+    from strongroom.api.openapi import OpenApiDocument
+    from strongroom.api.tables import OPERATIONS
+
+    return OpenApiDocument(OPERATIONS, __version__).snapshot()
+
+
 GENERATED: Mapping[str, Producer] = {
     "docs/adr/README.md": adr_index,
+    "docs/reference/openapi.json": openapi_snapshot,
 }
 
 
