@@ -110,7 +110,8 @@ def _expected(operation: Operation, caller: Caller, place: Place) -> set[int] | 
 
 def _reaches(operation: Operation, caller: Caller, place: Place) -> bool:
     """Tell whether a role on the caller's group counts: the request is about ``home``, or filtered."""
-    filtered = "{" not in operation.path and operation.name != "create_secret"
+    # A CRN names the instance, whatever group the caller's role is on.
+    filtered = "{" not in operation.path.replace("{crn}", "") and operation.name != "create_secret"
     by_job = "/jobs/" in operation.path
     return caller.group == place.home or filtered or by_job
 
