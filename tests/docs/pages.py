@@ -67,8 +67,13 @@ def read_blocks(text: str) -> list[Block]:
     return found
 
 
-def read_steps(page: Path, *, name: str) -> list[Step]:
+def read_steps(page: Path, *, name: str, strict: bool = True) -> list[Step]:
     """Return what a page has people run.
+
+    Args:
+        page: the file.
+        name: how failures call it.
+        strict: every block must be run or be an output; otherwise blocks of other languages are passed over.
 
     Raises:
         ValueError: a block is neither run nor the output of one.
@@ -84,7 +89,7 @@ def read_steps(page: Path, *, name: str) -> list[Step]:
             last = steps.pop()
             steps.append(Step(place=last.place, block=last.block, expected=block.code))
             may_show = False
-        else:
+        elif strict or block.language == OUTPUT:
             message = f"{place}: a block of language '{block.language}' is not run, and no output of one that is"
             raise ValueError(message)
     return steps
