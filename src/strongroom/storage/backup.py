@@ -432,9 +432,11 @@ def _from_json(value: Any, column: _Column, where: str) -> Any:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise _unreadable(f"{where} is not base64") from None
-    if type(value) is not column.kind or (column.kind is int and not -column.bound <= value < column.bound):
+    # True is an int to isinstance.
+    kind: type = type(value)
+    if kind is not column.kind or (kind is int and not -column.bound <= value < column.bound):
         raise _unreadable(f"{where} has a value of another kind")
-    if column.kind is str and not value.isascii():
+    if kind is str and not value.isascii():
         _check_text(value, where)
     return value
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from strongroom.domain.audit.record import (
     Reason,
     Target,
 )
-from strongroom.domain.ports import Storage, Unit
+from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import AuditId, new_uuid
 
@@ -82,19 +83,27 @@ def records(storage: Storage, stream: str | None = None) -> list[AuditRecord]:
     return list(storage.read(lambda unit: unit.audit_trail.records_after(name, 0, 1000)))
 
 
+def read_page(
+    from_time: datetime | None, to_time: datetime | None, after: str | None, limit: int, unit: ReadUnit
+) -> tuple[Sequence[str], str | None]:
+    return unit.audit_trail.export(from_time, to_time, after=after, limit=limit)
+
+
 def export(
     storage: Storage, from_time: datetime | None = None, to_time: datetime | None = None, *, limit: int = 1000
 ) -> list[str]:
     lines: list[str] = []
     after = None
     while True:
-        found, after = storage.read(
-            lambda unit, after=after: unit.audit_trail.export(from_time, to_time, after=after, limit=limit)
-        )
+        found, after = storage.read(partial(read_page, from_time, to_time, after, limit))
         lines += found
         assert len(found) <= limit
         if after is None:
             return lines
+
+
+def heads_before(storage: Storage, at: datetime) -> dict[str, tuple[int, str]]:
+    return storage.read(lambda unit: unit.audit_trail.heads(at))
 
 
 @contextlib.contextmanager
@@ -167,7 +176,7 @@ def test_heads_before_an_instant_are_where_an_export_from_it_begins(storage: Sto
     trail = records(storage, first)
 
     def heads(at: float) -> dict[str, tuple[int, str]]:
-        return storage.read(lambda unit: unit.audit_trail.heads(minutes(at)))
+        return heads_before(storage, minutes(at))
 
     assert heads(-1) == {}
     assert heads(0) == {}
@@ -183,8 +192,7 @@ def test_every_head_is_found_in_a_long_stream(storage: Storage) -> None:
     trail = records(storage)
 
     for n in range(1, 33):
-        heads = storage.read(lambda unit, n=n: unit.audit_trail.heads(minutes(n)))
-        assert heads == {trail[0].stream: (n, trail[n - 1].hash)}
+        assert heads_before(storage, minutes(n)) == {trail[0].stream: (n, trail[n - 1].hash)}
 
 
 def test_stream_goes_on_where_an_earlier_process_left_it(storage: Storage, open_store: OpenStore) -> None:
@@ -287,8 +295,12 @@ def test_position_that_no_page_gave_is_refused(storage: Storage, start: str) -> 
 
 def test_checkpoints_come_back_oldest_first_in_pages(storage: Storage) -> None:
     lines = [(f'{{"n":{n}}}', f"signature-{n}", f"public-{n}") for n in range(5)]
-    for n, line in enumerate(lines):
-        storage.write(lambda unit, n=n, line=line: unit.audit_trail.add_checkpoint(minutes(n), *line))
+
+    def add(unit: Unit) -> None:
+        for n, line in enumerate(lines):
+            unit.audit_trail.add_checkpoint(minutes(n), *line)
+
+    storage.write(add)
 
     first = storage.read(lambda unit: unit.audit_trail.checkpoints(limit=2))
     rest = storage.read(lambda unit: unit.audit_trail.checkpoints(first[-1][0]))

@@ -396,7 +396,7 @@ def test_members_are_listed_oldest_first_and_added_once(storage: Storage) -> Non
     members = [membership(group, f"member-{n}") for n in range(3)]
     write(storage, lambda i: i.add_access_group(group))
 
-    added = [storage.write(lambda unit, m=one: unit.identities.add_member(m)) for one in (*members, members[0])]
+    added = storage.write(lambda unit: [unit.identities.add_member(one) for one in (*members, members[0])])
 
     page = read(storage, lambda i: i.members(group.id, limit=2, offset=1))
     assert added == [True, True, True, False]
@@ -505,9 +505,12 @@ def test_change_with_an_older_tag_is_refused(storage: Storage, name: str, make: 
 
 @each_kind
 def test_change_of_something_that_is_gone_is_refused(storage: Storage, name: str, make: Any, do: Any) -> None:
-    for tag in ({}, {"expected_tag": "1-a"}):
+    for save in (
+        lambda i: do(i, "save", make()),
+        lambda i: do(i, "save", make(), expected_tag="1-a"),
+    ):
         with pytest.raises(NotFound) as refused:
-            write(storage, lambda i, tag=tag: do(i, "save", make(), **tag))
+            write(storage, save)
         assert refused.value.code is ErrorCode.NOT_FOUND
 
 
