@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NoReturn
 
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change, Refused
@@ -92,7 +93,8 @@ class SecretChanges:
                     warnings=patched.warnings if patched.warnings is not None else now.warnings,
                 )
                 if patched.rotation != now.rotation:
-                    changed = replace(changed, next_rotation_at=self._next(unit, changed))
+                    # What held the old policy back says nothing about the new one.
+                    changed = replace(changed, next_rotation_at=self._next(unit, changed), rotation_status="none")
             return SecretView(secret=unit.secrets.save(changed))
 
         return Change(commit)
@@ -121,10 +123,10 @@ class SecretChanges:
 
         return Change(commit)
 
-    def delete(self, principal: Principal, secret: Secret) -> Change[None | Refused]:
+    def delete(self, principal: Principal, secret: Secret) -> Change[Refused | None]:
         """Prepare deleting a secret with all versions."""
 
-        def commit(unit: Unit) -> None | Refused:
+        def commit(unit: Unit) -> Refused | None:
             at = self._context.now()
             now = unit.secrets.find_for_update(secret.id)
             if now is None:
@@ -139,16 +141,17 @@ class SecretChanges:
 
         return Change(commit)
 
-    def delete_version_data(self, unit_secret: Secret, reference: str) -> Change[None]:
+    def delete_version_data(self, secret: Secret, reference: str) -> NoReturn:
         """Refuse: no type of this server can lose the data of one version by request.
 
         Raises:
+            NotFound: the secret has no such version.
             Invalid: ``not_supported``. Source: design, section 8 ("deleting version data").
         """
-        del reference
+        self._context.storage.read(lambda unit: find_version(unit, secret, reference))
         raise Invalid(
             ErrorCode.NOT_SUPPORTED,
-            f"The data of a single version of {unit_secret.secret_type} secrets cannot be deleted.",
+            f"The data of a single version of {secret.secret_type} secrets cannot be deleted.",
         )
 
     def _common(self, secret: Secret, members: Mapping[str, Any]) -> tuple[dict[str, Any], Problems]:
@@ -178,7 +181,9 @@ class SecretChanges:
             problems.add("expiration_date", "The secret has expired; its expiration cannot be moved any more.")
         return common, problems
 
-    def _next(self, unit: Unit, secret: Secret) -> Any:
+    def _next(self, unit: Unit, secret: Secret) -> datetime | None:
+        if secret.state is State.DESTROYED and secret.secret_type not in CERTIFICATE_TYPES:
+            return None
         current = secret.current_version_id
         version = unit.versions.find(secret.id, current) if current is not None else None
         return next_rotation(secret.rotation, version.created_at if version is not None else secret.created_at)

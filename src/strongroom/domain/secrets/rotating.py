@@ -17,8 +17,7 @@ from strongroom.domain.secrets.checks import check_metadata
 from strongroom.domain.secrets.context import Context, VersionView, actor, changed_meanwhile
 from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.locking import locked
-from strongroom.domain.secrets.lookup import version_id_of
-from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version
+from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version, VersionAlias
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.ids import VersionId, new_uuid
@@ -61,7 +60,11 @@ class SecretRotation:
         check_metadata(problems, new.version_custom_metadata, field="version_custom_metadata", limit=limit)
         problems.raise_any()
         _require_rotatable(secret)
-        prepared = self._restored(engine, secret, new) if new.restore_from else self._rotated(engine, secret, new)
+        prepared = (
+            self._rotated(engine, secret, new)
+            if new.restore_from is None
+            else self._restored(engine, secret, new.restore_from)
+        )
         payload = prepared.payload
         version_id = VersionId(new_uuid())
         sealed = context.vault.seal_payload(version_id, payload) if payload is not None else None
@@ -134,7 +137,7 @@ class SecretRotation:
         )
         return engine.prepare_version(context.work, context.present(secret, stored), values)
 
-    def _restored(self, engine: Engine, secret: Secret, new: NewVersion) -> Prepared:
+    def _restored(self, engine: Engine, secret: Secret, reference: str) -> Prepared:
         context = self._context
         if not engine.restorable:
             raise Invalid(
@@ -142,9 +145,14 @@ class SecretRotation:
                 f"Secrets of type {secret.secret_type} do not support restore.",
                 field="restore_from_version",
             )
-        reference = new.restore_from or ""
-        wanted = version_id_of(secret, reference)
-        if wanted == secret.current_version_id or wanted != secret.previous_version_id:
+        wanted = secret.previous_version_id
+        if wanted is None:
+            raise Invalid(
+                ErrorCode.INVALID_FIELD,
+                "restore_from_version: the secret has no previous version.",
+                field="restore_from_version",
+            )
+        if reference not in (VersionAlias.PREVIOUS, wanted):
             raise Invalid(
                 ErrorCode.INVALID_FIELD,
                 "restore_from_version must name the previous version: 'previous' or its id.",

@@ -87,12 +87,8 @@ class ImportedEngine:
     def prepare_restore(self, work: Work, present: Present, payload: Mapping[str, Any]) -> Prepared:
         """Make the previous certificate current again; it was checked when it came in."""
         csr = present.secret.attributes.get("managed_csr")
-        if csr is not None and payload.get("csr") != csr["csr"]:
-            raise Invalid(
-                ErrorCode.CSR_KEY_MISMATCH,
-                "The previous version was signed from another CSR than the present one; it cannot be restored.",
-                field="restore_from_version",
-            )
+        if csr is not None:
+            managed_csr.check_restore(present, payload)
         # The held key needs no second look: only what is shown as facts is read again.
         facts = examine_import(payload["certificate"], None, payload.get("intermediate"), work.clock.now())
         attributes = _attributes(facts) | {"private_key_included": payload.get("private_key") is not None}

@@ -12,15 +12,8 @@ from typing import Any, cast
 from strongroom.domain.engine import Patched, Prepared, Present
 from strongroom.domain.secrets.model import State
 from strongroom.kernel.errors import ErrorCode, Integrity, Invalid
-from strongroom.kernel.result import Notice
-from strongroom.pki.csr import (
-    ManagedCsrSpec,
-    build_csr,
-    managed_csr_names,
-    managed_csr_view,
-    parse_managed_csr,
-)
-from strongroom.pki.intake import ImportedFacts
+from strongroom.pki.csr import ManagedCsrSpec, build_csr, check_name_kept, managed_csr_view, parse_managed_csr
+from strongroom.pki.intake import ImportedFacts, names_differ_notice
 from strongroom.pki.keys import IssuedKey, generate_private_key, private_key_to_pem, public_key_spki
 from strongroom.pki.load import load_private_key
 
@@ -80,11 +73,7 @@ def prepare_version(
         next_key = generate_private_key(spec.key)
         next_state = {"private_key": private_key_to_pem(next_key)}
         next_shown = _shown(spec, build_csr(spec, next_key))
-    notices = facts.notices
-    wished = {name.lower() for name in managed_csr_names(spec)}
-    if not wished <= facts.leaf.names:
-        message = "The certificate lacks names that the CSR asked for; authorities may change them."
-        notices = (*notices, Notice(code="csr_names_differ", message=message))
+    differ = names_differ_notice(spec, facts.leaf)
     return Prepared(
         payload={**payload, "private_key": key_pem, "csr": shown["csr"]},
         attributes={**attributes, "private_key_included": True, "managed_csr": next_shown},
@@ -92,9 +81,24 @@ def prepare_version(
         version_custom_metadata=state.get("version_custom_metadata"),
         expires_at=facts.leaf.not_after,
         private_state=next_state,
-        warnings=notices,
+        warnings=facts.notices if differ is None else (*facts.notices, differ),
         relies_on_secret=True,
     )
+
+
+def check_restore(present: Present, payload: Mapping[str, Any]) -> None:
+    """Check that an earlier version belongs to the key that is held now.
+
+    Raises:
+        Invalid: ``csr_key_mismatch`` if the key was replaced since.
+    """
+    if payload.get("private_key") != _state(present)["private_key"]:
+        raise Invalid(
+            ErrorCode.CSR_KEY_MISMATCH,
+            "The previous version was signed for another key than that of the present CSR; it cannot be restored.",
+            field="restore_from_version",
+            help_page="managed-csr",
+        )
 
 
 def prepare_patch(present: Present, changes: Mapping[str, Any] | None) -> Patched:
@@ -111,6 +115,9 @@ def prepare_patch(present: Present, changes: Mapping[str, Any] | None) -> Patche
         )
     if changes is None:
         raise Invalid(ErrorCode.INVALID_FIELD, "managed_csr cannot be removed.", field="managed_csr")
+    if not changes:
+        # Nothing to change is no reason for another CSR, or for the next key.
+        return Patched(attributes=secret.attributes, rotation=secret.rotation, expires_at=secret.expires_at)
     old = _spec(shown)
     inputs = {name: value for name, value in shown.items() if name != "csr"}
     for name, value in changes.items():
@@ -121,15 +128,7 @@ def prepare_patch(present: Present, changes: Mapping[str, Any] | None) -> Patche
     if "key_type" in changes and "key_bits" not in changes:
         inputs.pop("key_bits", None)
     spec = parse_managed_csr(inputs)
-    before, after = _lower(managed_csr_names(old)), _lower(managed_csr_names(spec))
-    if before != after and before and not before & after:
-        raise Invalid(
-            ErrorCode.CSR_NAMES_CHANGED,
-            "managed_csr: at least one of the common name and alternative names must stay as it was.",
-            field="managed_csr",
-            hint="Keep one of them, or create a new secret for the new names.",
-            help_page="managed-csr",
-        )
+    check_name_kept(old, spec)
     state = _state(present)
     fresh = spec.rotate_keys or spec.key != old.key
     key = generate_private_key(spec.key) if fresh else _load(state["private_key"])
@@ -147,10 +146,6 @@ def _shown(spec: ManagedCsrSpec, csr: str) -> dict[str, Any]:
 
 def _spec(shown: Mapping[str, Any]) -> ManagedCsrSpec:
     return parse_managed_csr({name: value for name, value in shown.items() if name != "csr"})
-
-
-def _lower(names: set[str] | frozenset[str]) -> set[str]:
-    return {name.lower() for name in names}
 
 
 def _load(pem: str) -> IssuedKey:

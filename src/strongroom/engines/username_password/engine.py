@@ -63,7 +63,7 @@ class UsernamePasswordEngine:
         secret = present.secret
         payload = present.payload()
         if payload is None:
-            raise Invalid(ErrorCode.PAYLOAD_NOT_AVAILABLE, "The current version has no data to take the user name from.")
+            raise Invalid(ErrorCode.PAYLOAD_NOT_AVAILABLE, "The current version has no data with the user name.")
         policy = secret.attributes.get(_POLICY_FIELD, POLICY)
         return Prepared(
             payload={"username": payload["username"], "password": password or work.generate_password(**policy)},

@@ -28,7 +28,7 @@ def as_csr_update(call: Call, new: NewSecret) -> Pending | None:
     changes = new.values.get("managed_csr")
     if new.secret_type is not SecretType.IMPORTED_CERT or set(new.values) != {"managed_csr"} or not changes:
         return None
-    if changes.get("common_name") or changes.get("require_cn") is False:
+    if changes.get("common_name") or changes.get("require_cn") is False or new.version_custom_metadata is not None:
         return None
     require_group(call.principal, Action.SECRET_CREATE, new.group_id)
     found = call.services.storage.read(lambda unit: unit.secrets.find_by_name(new.secret_type, new.name))

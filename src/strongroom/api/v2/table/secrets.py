@@ -41,7 +41,7 @@ def _create(call: Call) -> Pending:
     _require_known_type(call, raw)
     body: schemas.SecretPrototypeBase = call.parse(schemas.SecretPrototype)  # type: ignore[arg-type]
     values = body.model_dump(exclude_unset=True)
-    group_id = GroupId(values.get("secret_group_id") or DEFAULT_GROUP)
+    group_id = DEFAULT_GROUP if body.secret_group_id is None else GroupId(body.secret_group_id)
     call.target = Target(type="secret", name=body.name, secret_group_id=group_id)
     new = NewSecret(
         secret_type=SecretType(values["secret_type"]),

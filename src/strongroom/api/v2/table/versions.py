@@ -76,14 +76,14 @@ def _update_metadata(call: Call) -> Pending:
     return Pending(commit=change.commit, reply=lambda view: Reply(body=version_metadata(view.secret, view.version)))
 
 
-def _delete_data(call: Call) -> Pending:
-    change = call.services.secrets.changes.delete_version_data(addressed(call), call.path["id"])
-    return Pending(commit=change.commit, reply=lambda _: Reply())
+def _delete_data(call: Call) -> Reply:
+    call.services.secrets.changes.delete_version_data(addressed(call), call.path["id"])
 
 
 def _act(call: Call) -> Reply:
     secret = addressed(call)
     body = call.parse(schemas.SecretVersionActionPrototype)
+    call.services.storage.read(lambda unit: find_version(unit, secret, call.path["id"]))
     raise Invalid(
         ErrorCode.NOT_SUPPORTED,
         f"The action {body.action_type} does not apply to versions of {secret.secret_type} secrets.",
