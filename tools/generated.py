@@ -43,9 +43,25 @@ def openapi_snapshot() -> str:
     return OpenApiDocument(OPERATIONS, __version__).snapshot()
 
 
+def cli_page() -> str:
+    """Return ``docs/reference/cli.md``."""
+    from tools.reference import cli_reference
+
+    return cli_reference()
+
+
+def roles_page() -> str:
+    """Return ``docs/reference/roles.md``."""
+    from tools.reference import roles_reference
+
+    return roles_reference()
+
+
 GENERATED: Mapping[str, Producer] = {
     "docs/adr/README.md": adr_index,
+    "docs/reference/cli.md": cli_page,
     "docs/reference/openapi.json": openapi_snapshot,
+    "docs/reference/roles.md": roles_page,
 }
 
 
