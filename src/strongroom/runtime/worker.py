@@ -254,15 +254,21 @@ class Worker:
     # The workers.
 
     def _work(self, *, until_idle: bool = False) -> None:
+        # After a job the next one is claimed at once; to ask first when it is due pays for idle times only.
+        eager = False
         while not self._stopping:
             with self._changed:
                 seen = self._signals
             due_in: float | None = None
             with self._reported("claiming a job failed"):
-                due_in = self._due_in()
+                due_in = 0.0 if eager else self._due_in()
                 if due_in == 0 and (job := self._claim()) is not None:
                     self._run(job)
+                    eager = True
                     continue
+            if eager:
+                eager = False
+                continue
             if until_idle:
                 return
             wait = _LOOK_EVERY.total_seconds()
