@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -434,3 +435,30 @@ def test_export_leaves_out_what_another_process_commits_behind_its_start(postgre
 
         assert [json.loads(line)["sequence"] for line in (*lines, *rest)] == [1, 2, 3]
         assert end is None
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ((), "ix_audit_records_time"),
+        (("start", "from", "to"), "ix_audit_records_time"),
+        (("start", "initiator"), "ix_audit_records_initiator"),
+        (("start", "action"), "ix_audit_records_action"),
+        (("start", "target_id"), "ix_audit_records_target_id"),
+        (("start", "request_id"), "ix_audit_records_request_id"),
+        (("start", "trouble"), "ix_audit_records_outcome"),
+    ],
+)
+def test_page_of_the_trail_walks_an_index_in_its_order(tmp_path: Path, filters: tuple[str, ...], index: str) -> None:
+    from strongroom.storage.repositories import audit as statements
+    from strongroom.storage.store import open_storage
+
+    open_storage(tmp_path / "plans.db", stream="main").close()
+    names = ("start_time", "start_pk", "from", "to", "initiator", "action", "target_id", "request_id", "outcome")
+    text = statements._page(filters).sqlite
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "plans.db")) as file:
+        plan = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys((*names, "limit"), 1))]
+
+    assert len(plan) == 1  # no sorting afterwards
+    assert plan[0].split("(")[0].strip().endswith(f"USING INDEX {index}")

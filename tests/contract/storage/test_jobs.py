@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from strongroom.domain.jobs.model import Job, JobError, JobQuery, JobState
 from strongroom.domain.ports import Storage, Unit
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import GroupId, JobId, SecretId, new_uuid
+from strongroom.storage.statements import Statement
 
 NOW = datetime(2026, 3, 2, 9, 14, 7, 654321, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -361,3 +365,21 @@ def test_only_old_ended_jobs_are_purged_and_no_more_than_asked(storage: Storage)
 
     assert (first, second) == (2, 1)
     assert ids(storage) == ([kept[1].id, kept[0].id], 2)
+
+
+def test_looking_for_work_passes_over_ended_jobs(tmp_path: Path) -> None:
+    from strongroom.storage.repositories import jobs as statements
+    from strongroom.storage.store import open_storage
+
+    open_storage(tmp_path / "plans.db", stream="main").close()
+    values = {"now": 1, "owner": "w", "until": 2, "kind_0": "a", "kind_1": "b", "secret_id": "s"}
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "plans.db")) as file:
+
+        def plan(statement: Statement) -> str:
+            return "\n".join(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values))
+
+        assert "INDEX ix_jobs_due" in plan(statements._claim(2))
+        assert "TEMP B-TREE" not in plan(statements._claim(2))
+        assert "INDEX ix_jobs_due" in plan(statements._next_due(2))
+        assert plan(statements._LAST_OF_SECRET).count("INDEX ix_jobs_secret_id") == 2

@@ -17,6 +17,7 @@ from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
 from strongroom.storage.statements import (
     POSTGRESQL,
+    SQLITE,
     Statement,
     bucket,
     columns_of,
@@ -27,6 +28,9 @@ from strongroom.storage.statements import (
     tables,
     values_of,
 )
+
+# SQLite, which keeps no figures, would rather walk every job of a kind, ended ones included.
+_BY_TIME: Final = "INDEXED BY ix_jobs_due"
 
 _PROGRESS: Final = (
     "state",
@@ -76,6 +80,7 @@ def _last_of_secret(_: str) -> sa.Executable:
     jobs, later = tables.jobs.c, tables.jobs.alias("later")
     made_good = (
         sa.select(later.c.pk)
+        .with_hint(later, "INDEXED BY ix_jobs_secret_id", SQLITE)
         .where(
             later.c.secret_id == jobs.secret_id,
             later.c.pk > jobs.pk,
@@ -114,6 +119,7 @@ def _claim(kinds: int) -> Statement:
         jobs, now = tables.jobs.c, sa.bindparam("now", type_=sa.BigInteger)
         due = (
             sa.select(jobs.pk)
+            .with_hint(tables.jobs, _BY_TIME, SQLITE)
             .where(
                 tables.is_open_job,
                 jobs.run_at <= now,
@@ -147,7 +153,11 @@ def _next_due(kinds: int) -> Statement:
     def build(_: str) -> sa.Executable:
         jobs = tables.jobs.c
         free_at = sa.case((jobs.lease_until > jobs.run_at, jobs.lease_until), else_=jobs.run_at)
-        return sa.select(sa.func.min(free_at)).where(tables.is_open_job, one_of(jobs.kind, "kind_", kinds))
+        return (
+            sa.select(sa.func.min(free_at))
+            .with_hint(tables.jobs, _BY_TIME, SQLITE)
+            .where(tables.is_open_job, one_of(jobs.kind, "kind_", kinds))
+        )
 
     return Statement(f"jobs.next_due.{kinds}", build)
 
