@@ -15,12 +15,13 @@ import hypothesis
 import pytest
 
 from strongroom.kernel.clock import FrozenClock
+from tests.peers.in_process import server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
 from tests.peers.server import live_server
 from tools import coverage_floor
 
-__all__ = ["durable_postgres", "live_server", "postgres_server", "postgres_url"]
+__all__ = ["durable_postgres", "live_server", "postgres_server", "postgres_url", "server"]
 
 START_OF_TESTS = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
 
