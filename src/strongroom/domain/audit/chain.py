@@ -15,13 +15,14 @@ An export has one JSON object per line, in the order in which the records were s
 
 Within a stream the records of an export are contiguous. An export that starts later than the trail
 begins with a checkpoint made for it, which names the heads just before its first record and has the
-member ``starts_export``; one that was asked for without an end closes with a checkpoint of its own.
+member ``starts_export``. Every export closes with a checkpoint that covers all of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ from strongroom.pki.signatures import verify_ed25519
 GENESIS: Final = "0" * 64
 """What the first record of a stream has in place of a previous hash."""
 
+_PLACE: Final = re.compile(
+    r'"sequence":(\d+),"stream":("(?:[^"\\]|\\.)*"),"target":.*,"hash":"([0-9a-f]{64})"\}$', re.DOTALL
+)
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -128,6 +132,19 @@ class ChainHead:
 def record_line(record: AuditRecord) -> str:
     """Return a record's line of an export, without a line end."""
     return f'{record.body[:-1]},"previous_hash":"{record.previous_hash}","hash":"{record.hash}"}}'
+
+
+def place_in_line(line: str) -> tuple[str, int, str] | None:
+    """Return stream, number and hash of a record's line without reading all of it; ``None`` for a checkpoint.
+
+    The line is one of `record_line`. No text inside of it can be taken for its members: there, quotes
+    have a backslash before them.
+    """
+    match = _PLACE.search(line)
+    if match is None:
+        return None
+    stream: str = json.loads(match[2])
+    return stream, int(match[1]), match[3]
 
 
 def record_document(record: AuditRecord) -> Json:

@@ -16,6 +16,7 @@ from strongroom.domain.audit.chain import (
     checkpoint_body,
     checkpoint_line,
     follow,
+    place_in_line,
     read_checkpoint,
 )
 from strongroom.domain.audit.record import AuditRecord
@@ -64,18 +65,21 @@ class AuditTrail:
         that the records left out had, the last one the heads at the end (see `chain`).
         """
         now = self._clock.now()
-        starts = self._storage.read(lambda unit: unit.audit_trail.heads(from_time)) if from_time else {}
-        ends = self._storage.read(lambda unit: unit.audit_trail.heads(to_time))
-        if starts:
-            yield self._line(from_time or now, starts, starts_export=True)
+        heads = self._storage.read(lambda unit: unit.audit_trail.heads(from_time)) if from_time else {}
+        if heads:
+            yield self._line(from_time or now, heads, starts_export=True)
         after: str | None = None
         while True:
             lines, after = self._storage.read(_ExportPage(from_time, to_time, after))
+            for line in lines:
+                place = place_in_line(line)
+                if place is not None:
+                    heads[place[0]] = place[1:]
             yield from lines
             if after is None:
                 break
-        if ends:
-            yield self._line(to_time or now, ends)
+        if heads:
+            yield self._line(to_time or now, heads)
 
     def _line(self, at: datetime, heads: Mapping[str, tuple[int, str]], *, starts_export: bool = False) -> str:
         body = checkpoint_body(at, heads, self._signer.key_id, starts_export=starts_export)

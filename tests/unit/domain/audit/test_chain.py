@@ -24,6 +24,7 @@ from strongroom.domain.audit.chain import (
     checkpoint_line,
     format_time,
     link,
+    place_in_line,
     record_document,
     record_line,
     verify_export,
@@ -143,6 +144,17 @@ def test_line_and_document_carry_both_hashes() -> None:
     document = record_document(record)
     assert json.loads(record_line(record)) == document
     assert (document["previous_hash"], document["hash"]) == (GENESIS, record.hash)
+
+
+@given(st.text(), st.text('":{},abcdhsequnt\\\\ 1'))
+def test_place_of_a_record_is_read_from_its_line(stream: str, name: str) -> None:
+    entry = an_entry(name=f'{name}","sequence":7,"stream":"else","target":{{}},"hash":"{"0" * 64}"}}')
+    record = ChainHead(stream, 41).append(entry)
+    assert place_in_line(record_line(record)) == (json.loads(record.body)["stream"], 42, record.hash)
+
+
+def test_checkpoint_has_no_place() -> None:
+    assert place_in_line(Signer().line(ChainHead("one", 3))) is None
 
 
 def test_time_has_microseconds_and_utc() -> None:
