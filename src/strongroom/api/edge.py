@@ -346,7 +346,7 @@ def _check_accept(call: Call) -> None:
     if not accept or call.operation.response is None:
         return
     wanted = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    offered = call.operation.response_content_type
+    offered = call.operation.response_content_type.partition(";")[0]
     if not wanted & {"*/*", offered, f"{offered.partition('/')[0]}/*", "application/json"}:
         raise Invalid(
             ErrorCode.NOT_ACCEPTABLE,

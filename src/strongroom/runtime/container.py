@@ -147,7 +147,7 @@ def build(
             public_url=url,
             version=__version__,
             secrets=secrets,
-            groups=SecretGroups(clock, limits),
+            groups=SecretGroups(clock, limits, identities.generations),
             authenticator=identities.authenticator,
             identities=identities,
             audit=AuditTrail(storage, clock, keys.checkpoints),

@@ -7,13 +7,14 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
 from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
-from strongroom.runtime.bootstrap import public_url
+from strongroom.runtime.bootstrap import clock_of, open_store, public_url
 from strongroom.runtime.container import GRACE, Container, build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.logging import configure_logging, logger
@@ -36,6 +37,8 @@ def serve(settings: Settings) -> int:
         port = listener.getsockname()[1]
         if settings.workers == 1:
             return _run(settings, directory, listener, port, worker=0, announce=True)
+        # An empty store is filled before the processes divide, by one of them.
+        open_store(settings, directory, clock_of(settings)).storage.close()
         return _supervise(settings, directory, listener, port)
 
 
@@ -65,11 +68,23 @@ def _run(
         if announce:
             _announce(container, directory, port)
         container.worker.start()
-        server = uvicorn.Server(_uvicorn_config(container))
+        server = _Server(_uvicorn_config(container))
+        # Held until everything is closed: a second signal must not cut the end short.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
     finally:
         container.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: uvicorn's own would end the process before the store is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install nothing."""
+        yield
 
 
 def _uvicorn_config(container: Container) -> uvicorn.Config:

@@ -11,6 +11,7 @@ from strongroom.domain.access.decide import require, require_group, require_inst
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change
 from strongroom.domain.groups.model import SecretGroup
+from strongroom.domain.identity.generations import Generations
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.checks import GROUP_NAME_LENGTHS, check_description, check_name
@@ -25,6 +26,7 @@ class SecretGroups:
 
     clock: Clock
     limits: Limits
+    generations: Generations
 
     def get(self, unit: ReadUnit, principal: Principal, group_id: str) -> SecretGroup:
         """Return a group.
@@ -124,8 +126,10 @@ class SecretGroups:
                     ErrorCode.GROUP_NOT_EMPTY,
                     f"The secret group still holds {count} secrets; delete them first.",
                 )
-            for policy in unit.identities.policies(group_id=group.id).items:
-                unit.identities.remove_policy(policy.id)
+            while found := unit.identities.policies(group_id=group.id).items:
+                for policy in found:
+                    unit.identities.remove_policy(policy.id)
+            self.generations.announce(unit)
             unit.groups.remove(group.id)
 
         return Change(commit)
