@@ -331,7 +331,7 @@ def _derive(connection: Connection, secrets: Sequence[dict[str, Any]]) -> None:
     for row in secrets:
         try:
             secret = secret_of(tuple(row[column] for column in SECRET_COLUMNS))
-        except (ValueError, TypeError, LookupError, OverflowError):
+        except (ValueError, TypeError, LookupError, OverflowError, StopIteration):
             raise _unreadable(f"secret {row['id']} cannot be read") from None
         place = {"group_no": row["group_no"], "type_no": row["type_no"]}
         labels += [{"label": label, "secret_pk": row["pk"], **place} for label in dict.fromkeys(secret.labels)]
