@@ -83,7 +83,7 @@ class InProcess:
         *,
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        token: str | None = "administrator",
+        token: str | None = "administrator",  # noqa: S107  (a word for whose token, not a token)
     ) -> Answer:
         """Send one request through the application."""
         sent = {"host": "strongroom.example.com", "accept": "application/json", **(headers or {})}

@@ -150,7 +150,7 @@ class LiveServer:
         *,
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        token: str | None = "administrator",
+        token: str | None = "administrator",  # noqa: S107  (a word for whose token, not a token)
         timeout: float = 30,
     ) -> Answer:
         """Send one request on its own connection.

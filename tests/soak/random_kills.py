@@ -261,7 +261,9 @@ def _verify_audit(server: LiveServer) -> dict[str, Any]:
 
 
 def _count_missing(server: LiveServer, wanted: set[str]) -> int:
-    export = server.request("GET", "/api/v2/audit_events/export", headers={"Accept": "application/x-ndjson"}, timeout=600)
+    export = server.request(
+        "GET", "/api/v2/audit_events/export", headers={"Accept": "application/x-ndjson"}, timeout=600
+    )
     for line in export.raw.splitlines():
         wanted.discard(json.loads(line).get("request_id", ""))
     return len(wanted)
@@ -277,7 +279,7 @@ def main() -> int:
     environment = {"STRONGROOM_DATABASE_URL": options.database_url} if options.database_url else None
     with tempfile.TemporaryDirectory() as folder:
         report = run(Path(folder), kills=options.kills, seed=options.seed, environment=environment)
-    print(json.dumps(report.__dict__, indent=1))
+    print(json.dumps(report.__dict__, indent=1))  # noqa: T201  (its whole output)
     return 1 if report.lost or report.missing_audit or not report.audit.get("verified") else 0
 
 

@@ -22,7 +22,9 @@ from strongroom.kernel.result import Notice
 class PasswordGenerator(Protocol):
     """Makes passwords from the operating system's randomness."""
 
-    def __call__(self, *, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool) -> str: ...
+    def __call__(self, *, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool) -> str:
+        """Return a password of ``length`` characters out of lower-case letters and the classes wanted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def create_backup(settings: Settings, out: Path, passphrase: str, include_master
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
-        os.replace(draft, out)
+        draft.replace(out)
         _record(storage, clock, "instance.backup", f"{sum(counts.values())} records")
     finally:
         draft.unlink(missing_ok=True)

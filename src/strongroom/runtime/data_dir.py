@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
 
@@ -65,7 +66,7 @@ class DataDir:
                 ErrorCode.UNAVAILABLE, f"The data directory cannot be used: {error.strerror}.", hint=str(self.path)
             ) from error
 
-    def __enter__(self) -> DataDir:
+    def __enter__(self) -> Self:
         """Take the directory.
 
         Raises:
@@ -104,7 +105,7 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    os.replace(draft, path)
+    draft.replace(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -19,6 +19,7 @@ def provider_of(settings: Settings, *, create: bool = False) -> MasterKeyProvide
     """Return the provider that the settings name.
 
     Args:
+        settings: say whether it is a key file or a passphrase, and where.
         create: make a key file that is missing; only for a store without any key.
     """
     if settings.master_passphrase_file is not None:

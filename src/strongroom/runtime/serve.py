@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 import uvicorn
 
@@ -20,7 +21,8 @@ from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.logging import configure_logging, logger
 from strongroom.runtime.settings import Settings
 
-_BACKLOG = 2048
+_BACKLOG: Final = 2048
+_CANNOT_START: Final = 1
 
 
 def serve(settings: Settings) -> int:
@@ -39,7 +41,10 @@ def serve(settings: Settings) -> int:
             return _run(settings, directory, listener, port, worker=0, announce=True)
         # An empty store is filled before the processes divide, by one of them.
         open_store(settings, directory, clock_of(settings)).storage.close()
-        return _supervise(settings, directory, listener, port)
+        return _Supervisor(
+            lambda worker: _run(settings, directory, listener, port, worker=worker, announce=worker == 0),
+            settings.workers,
+        ).run()
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -128,54 +133,57 @@ def _announce(container: Container, directory: DataDir, port: int) -> None:
     sys.stdout.flush()
 
 
-def _supervise(settings: Settings, directory: DataDir, listener: socket.socket, port: int) -> int:
-    """Run worker processes on one socket, replace those that die, and stop them together.
+class _Supervisor:
+    """Runs worker processes on one socket, replaces those that die, and stops them together.
 
-    The processes are forked before any thread or connection exists; each opens the store for itself.
+    The processes are forked while this one has no threads and no connections; each opens the store for itself.
     """
-    log = logger("supervisor")
-    stopping = False
-    children: dict[int, int] = {}
 
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        for pid in children:
+    def __init__(self, run: Callable[[int], int], workers: int) -> None:
+        self._run = run
+        self._workers = workers
+        self._log = logger("supervisor")
+        self._children: dict[int, int] = {}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Run until told to stop, or until a worker cannot even start; return the worst exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for worker in range(self._workers):
+            self._start(worker)
+        worst = 0
+        while self._children:
+            pid, status = os.wait()
+            worker = self._children.pop(pid)
+            code = os.waitstatus_to_exitcode(status)
+            if self._stopping:
+                worst = max(worst, abs(code))
+            elif code == _CANNOT_START:
+                # The others would fail the same way.
+                worst = code
+                self._stop(signal.SIGTERM, None)
+            else:
+                self._log.error("worker died", worker=worker, exit_code=code)
+                self._start(worker)
+        return worst
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        self._stopping = True
+        for pid in self._children:
             os.kill(pid, number)
 
-    def start(worker: int) -> None:
+    def _start(self, worker: int) -> None:
         pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            code = 1
-            try:
-                code = _run(settings, directory, listener, port, worker=worker, announce=worker == 0)
-            except StrongroomError as error:
-                log.error("worker failed", worker=worker, reason=error.diagnostics())
-            finally:
-                os._exit(code)
-        children[pid] = worker
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    for worker in range(settings.workers):
-        start(worker)
-    worst = 0
-    while children:
+        if pid:
+            self._children[pid] = worker
+            return
+        code = _CANNOT_START
         try:
-            pid, status = os.wait()
-        except InterruptedError:
-            continue
-        worker = children.pop(pid, -1)
-        code = os.waitstatus_to_exitcode(status)
-        if stopping or worker < 0:
-            worst = max(worst, abs(code))
-        elif code == 1:
-            # It could not even start; the others would fail the same way.
-            worst = 1
-            stop(signal.SIGTERM, None)
-        else:
-            log.error("worker died", worker=worker, exit_code=code)
-            start(worker)
-    return worst
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            code = self._run(worker)
+        except StrongroomError as error:
+            self._log.error("worker failed", worker=worker, reason=error.diagnostics())
+        finally:
+            os._exit(code)

@@ -77,17 +77,17 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, which wins over the file."""
+        """Let flags win over the environment, and that over the file."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_settings_file()))
 
     @field_validator("listen")
     @classmethod
     def _check_listen(cls, value: str) -> str:
         match = _LISTEN.fullmatch(value)
-        if match is None or int(match[2]) > 65535:  # noqa: PLR2004
+        if match is None or int(match[2]) > 65535:
             message = "must be HOST:PORT such as 127.0.0.1:8443 or [::1]:8443"
             raise ValueError(message)
         return value

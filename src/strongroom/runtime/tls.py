@@ -1,4 +1,4 @@
-"""The server's TLS: a certificate of its own from the bootstrap CA, or the operator's; both re-read when they change."""
+"""The server's TLS: a certificate from the bootstrap CA, or the operator's; both are re-read when they change."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class ServerTls:
         except (OSError, ssl.SSLError, ValueError) as error:
             raise Invalid(
                 ErrorCode.SETTINGS_INVALID,
-                "The TLS certificate and key files cannot be used together: they must be PEM, and belong to each other.",
+                "The TLS certificate and key files do not go together: they must be PEM and belong to each other.",
                 hint=f"{self._certificate}, {self._key}: {error}",
             ) from error
 

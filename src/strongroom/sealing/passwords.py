@@ -9,9 +9,7 @@ SYMBOLS = "!#$%&()*+,-./:;<=>?@[]^_{|}~"
 """Printable symbols without quotes, backslash, backtick and space, which scripts trip over."""
 
 
-def generate_password(
-    *, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool
-) -> str:
+def generate_password(*, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool) -> str:
     """Return a password with at least one character of every class that is wanted.
 
     Whole candidates are drawn until one fits, so that every fitting password is equally likely.
