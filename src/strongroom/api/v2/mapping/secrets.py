@@ -62,7 +62,8 @@ def secret_full(view: SecretView, instance: Instance, engine: Engine) -> dict[st
     if "managed_csr" in wire:
         held = (view.private_state or {}).get("private_key", "")
         wire["managed_csr"] = {**wire["managed_csr"], "private_key": held}
-        wire["csr"] = wire["managed_csr"]["csr"]
+        # A version that was signed keeps showing the CSR it was signed from.
+        wire.setdefault("csr", wire["managed_csr"]["csr"])
     return wire
 
 
