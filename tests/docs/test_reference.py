@@ -75,6 +75,17 @@ def test_every_page_that_an_error_links_to_exists() -> None:
     assert [name for name in sorted(pages) if not (DOCS / "guide" / f"{name}.md").is_file()] == []
 
 
+def test_every_page_of_the_guide_is_in_its_index_and_shows_both_ways() -> None:
+    index = (DOCS / "guide" / "README.md").read_text(encoding="utf-8")
+    for page in sorted((DOCS / "guide").glob("*.md")):
+        if page.name == "README.md":
+            continue
+        assert f"]({page.name})" in index
+        text = page.read_text(encoding="utf-8")
+        assert "api " in text
+        assert "strongroom " in text
+
+
 def settings() -> dict[str, Any]:
     """Return every setting with its default; tables by their members, apart from the limits."""
     found: dict[str, Any] = {}
