@@ -255,3 +255,9 @@ def test_a_lost_member_is_noticed() -> None:
     fact = {"fields": {"nobody": {"type": "string", "required": True}}, "enums": {}}
 
     assert "SecretGroup.nobody is missing" in list(model_gaps("SecretGroup", fact))
+
+
+def test_what_is_documented_is_what_is_served() -> None:
+    from strongroom.runtime.container import OPERATIONS as SERVED
+
+    assert {one.name for one in SERVED} == set(BY_NAME)
