@@ -57,7 +57,10 @@ async def bugs_hidden(work: Awaitable[T], crashed: Callable[[Exception], None]) 
     """
     try:
         return await work
-    except StrongroomError:
+    except StrongroomError as error:
+        if isinstance(error, _HIDDEN):
+            # Their details leave the process in the log alone.
+            crashed(error)
         raise
     except Exception as error:  # noqa: BLE001  (the last line of defence)
         crashed(error)
