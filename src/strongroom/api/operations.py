@@ -236,7 +236,7 @@ def decode_json(raw: bytes) -> Any:
     try:
         value = msgspec.json.decode(raw)
         # The quick decoder keeps the last of two members with one name; a checker that kept the first would differ.
-        json.loads(raw, object_pairs_hook=_once)
+        _STRICT.decode(raw.decode())
     except msgspec.DecodeError as error:
         raise _malformed(str(error)) from None
     except UnicodeDecodeError:
@@ -251,6 +251,9 @@ def decode_json(raw: bytes) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> None:
     if len({name for name, _ in pairs}) != len(pairs):
         raise _malformed("an object has the same member twice")
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def _is_deep(value: Any) -> bool:
