@@ -49,6 +49,8 @@ _SECRET_TEXT: Final = re.compile(
 )
 _HARMLESS_TEXT: Final = (StrongroomError, OSError, ImportError, AttributeError, NameError, AssertionError)
 """Errors whose text names files, attributes or rules, never values that somebody sent."""
+_CHATTY: Final = ("alembic",)
+"""Libraries that tell at every start what nobody asked."""
 _DEEPEST: Final = 6
 _MOST_FRAMES: Final = 40
 _MOST_CAUSES: Final = 5
@@ -81,6 +83,8 @@ def configure_logging(level: str) -> None:
             root.removeHandler(handler)
     root.addHandler(StandardLogs())
     root.setLevel(number)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_dead_thread
 

@@ -59,6 +59,12 @@ def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
     assert [line["event"] for line in lines()] == ["loud"]
 
 
+def test_chatty_libraries_are_heard_from_warnings_on(lines: Lines) -> None:
+    logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+    logging.getLogger("alembic.runtime.migration").warning("trouble")
+    assert [line["event"] for line in lines()] == ["trouble"]
+
+
 def test_configuring_twice_writes_each_line_once(lines: Lines) -> None:
     configure_logging("error")
     logging.getLogger("uvicorn.error").error("bad %s", "day")
