@@ -17,9 +17,9 @@ from typing import Any, Final
 import pytest
 
 from strongroom.api.operations import Operation
+from strongroom.api.tables import OPERATIONS
 from strongroom.domain.access.actions import EVERYBODY, PLATFORM_ROLES, Action, Role
 from strongroom.kernel.clock import FrozenClock
-from strongroom.runtime.container import OPERATIONS
 from tests.conftest import START_OF_TESTS
 from tests.peers.in_process import InProcess, in_process
 

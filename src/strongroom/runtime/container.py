@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -14,12 +13,8 @@ from strongroom import __version__
 from strongroom.api.app import build_app
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
-from strongroom.api.extensions.table import OPERATIONS as EXTENSION_OPERATIONS
-from strongroom.api.iam.table import OPERATIONS as IAM_OPERATIONS
-from strongroom.api.operations import Operation
-from strongroom.api.public.table import OPERATIONS as PUBLIC_OPERATIONS
 from strongroom.api.services import Services
-from strongroom.api.v2.table import OPERATIONS as V2_OPERATIONS
+from strongroom.api.tables import OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
 from strongroom.domain.engine import Work
 from strongroom.domain.groups.service import SecretGroups
@@ -46,14 +41,6 @@ from strongroom.runtime.settings import Settings, describe
 from strongroom.runtime.tls import ServerTls
 from strongroom.runtime.worker import Periodic, Worker
 from strongroom.sealing.passwords import generate_password
-
-OPERATIONS: Final[Sequence[Operation]] = (
-    *V2_OPERATIONS,
-    *IAM_OPERATIONS,
-    *EXTENSION_OPERATIONS,
-    *PUBLIC_OPERATIONS,
-)
-"""Every operation of the server; routing, authorisation, OpenAPI and the docs come from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
