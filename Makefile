@@ -4,7 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help run env env-run quick test lint fix bench soak docs-check clean system-packages
 MAKEFLAGS += --no-print-directory
-export PYTHONDONTWRITEBYTECODE := 1
+# Byte code stays out of the source tree, and no start compiles again what an earlier one did.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
 # The first interpreter that is new enough; asked only when a target needs it.
 CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python

@@ -382,7 +382,7 @@ def install(root: Path, uv: str, profile: str, environment: Mapping[str, str]) -
     """
     arguments = list(SYNC_ARGUMENTS[profile])
     if "UV_DEFAULT_INDEX" not in environment:
-        _uv(uv, ["sync", "--quiet", "--frozen", *arguments, "--python", _interpreter(root)], root, environment)
+        _uv(uv, ["sync", "--quiet", "--frozen", "--compile-bytecode", *arguments, "--python", _interpreter(root)], root, environment)
         return
     # The lock file holds addresses of the public index. Through another one the same files (by digest) are
     # found by name and version.

@@ -58,7 +58,6 @@ class ErrorCode(StrEnum):
     STATE_FORBIDS = "state_forbids"
     SECRET_VERSION_LOCKED = "secret_version_locked"
     PAYLOAD_NOT_AVAILABLE = "payload_not_available"
-    SECRET_REFERENCED = "secret_referenced"
     # certificates, keys and signing requests
     CERTIFICATE_UNREADABLE = "certificate_unreadable"
     CERTIFICATE_EXPIRED = "certificate_expired"
