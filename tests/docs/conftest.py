@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.needs import require
+from tests.peers.server import BYTE_CODE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -48,7 +49,7 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TERM": "dumb",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(BYTE_CODE),
     }
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(

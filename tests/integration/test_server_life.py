@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,7 +21,7 @@ from cryptography import x509
 
 from tests.factories.certificates import make_ca, make_leaf, to_pem
 from tests.peers.postgres import PostgresServer
-from tests.peers.server import PROGRAM, LiveServer, running
+from tests.peers.server import PROGRAM, LiveServer, process_environment, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -53,9 +52,8 @@ def _create(server: LiveServer, name: str, payload: str = "value") -> str:
 
 
 def _command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("STRONGROOM_")}
     return subprocess.run(
-        [str(PROGRAM), *words], capture_output=True, text=True, timeout=60, check=False, env={**clean, **environment}
+        [str(PROGRAM), *words], capture_output=True, text=True, timeout=60, check=False, env=process_environment(environment)
     )
 
 
