@@ -139,6 +139,8 @@ def tool_environment(root: Path, inherited: Mapping[str, str]) -> dict[str, str]
         environment["SSL_CERT_FILE"] = pip["cert"]
     environment["UV_PROJECT_ENVIRONMENT"] = str(root / ".venv")
     environment["UV_PYTHON_DOWNLOADS"] = "never"
+    # Once at install, instead of at every start of a server or command.
+    environment["UV_COMPILE_BYTECODE"] = "1"
     environment.pop("VIRTUAL_ENV", None)
     if "UV_CACHE_DIR" not in inherited and not _home_is_writable(inherited):
         environment["UV_CACHE_DIR"] = str(root / ".uv" / "cache")
@@ -382,7 +384,7 @@ def install(root: Path, uv: str, profile: str, environment: Mapping[str, str]) -
     """
     arguments = list(SYNC_ARGUMENTS[profile])
     if "UV_DEFAULT_INDEX" not in environment:
-        _uv(uv, ["sync", "--quiet", "--frozen", "--compile-bytecode", *arguments, "--python", _interpreter(root)], root, environment)
+        _uv(uv, ["sync", "--quiet", "--frozen", *arguments, "--python", _interpreter(root)], root, environment)
         return
     # The lock file holds addresses of the public index. Through another one the same files (by digest) are
     # found by name and version.
