@@ -29,7 +29,7 @@ from strongroom.storage.statements import POSTGRESQL, Statement
 
 LOCK_TIMEOUT_S: Final = 5
 CONNECT_TIMEOUT_S: Final = 5
-POOL_TIMEOUT_S: Final = 10
+POOL_TIMEOUT_S: Final = 5
 PREPARED_KEPT: Final = 500
 STREAM_HOLD_TRIES: Final = 20
 STREAM_HOLD_PAUSE_S: Final = 0.25

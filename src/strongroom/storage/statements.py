@@ -91,7 +91,7 @@ class Statement:
 
 
 def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
-    construct = build(dialect_name)
+    construct: Any = build(dialect_name)
     if isinstance(construct, str):
         return construct
     dialect: Any
@@ -103,7 +103,7 @@ def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
     else:
         from sqlalchemy.dialects.postgresql import psycopg
 
-        dialect = psycopg.dialect()
+        dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
     compiled = construct.compile(dialect=dialect)
     text = str(compiled)
     for name, value in compiled.params.items():

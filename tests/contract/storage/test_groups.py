@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import DEFAULT_GROUP
 from strongroom.storage.store import SqlStorage
@@ -32,12 +33,15 @@ def test_name_of_a_group_is_unique(storage: SqlStorage) -> None:
     add_group(storage, "1", name="team")
     second = add_group(storage, "2", name="other")
 
-    for clash in (
-        lambda: storage.write(lambda unit: unit.groups.add(make_group("3", name="team"))),
-        lambda: storage.write(lambda unit: unit.groups.save(replace(second, name="team"))),
-    ):
+    def add(unit: Unit) -> None:
+        unit.groups.add(make_group("3", name="team"))
+
+    def rename(unit: Unit) -> None:
+        unit.groups.save(replace(second, name="team"))
+
+    for clash in (add, rename):
         with pytest.raises(Conflict, match="already exists: team") as refused:
-            clash()
+            storage.write(clash)
         assert refused.value.code is ErrorCode.ALREADY_EXISTS
 
 

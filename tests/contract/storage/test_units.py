@@ -174,6 +174,17 @@ def test_read_unit_sees_one_snapshot(storage: SqlStorage) -> None:
     assert storage.read(lambda unit: unit.secrets.find(secret.id)) is None
 
 
+def test_read_inside_a_read_has_a_snapshot_of_its_own(storage: SqlStorage) -> None:
+    add_group(storage)
+
+    def reads(unit: ReadUnit) -> tuple[int, int]:
+        before = unit.groups.count()
+        add_group(storage, "team")
+        return before, storage.read(lambda inner: inner.groups.count())
+
+    assert storage.read(reads) == (0, 1)
+
+
 def test_read_unit_cannot_change_anything(storage: SqlStorage) -> None:
     add_group(storage)
     secret = add_secret(storage)

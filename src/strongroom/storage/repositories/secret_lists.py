@@ -12,9 +12,8 @@ A page beyond the middle is walked from the other end. PostgreSQL chooses betwee
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from typing import Any, Final
@@ -23,28 +22,30 @@ from strongroom.domain.secrets.model import Secret, SecretQuery
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Page, Sort
 from strongroom.storage.engine import Connection
+from strongroom.storage.pending import Pending
 from strongroom.storage.repositories.rows import (
     SECRET_COLUMNS,
     TYPE_NUMBERS,
     fold,
     like_pattern,
     secret_of,
-    trigram_query,
 )
+from strongroom.storage.repositories.trigrams import selective_query
 from strongroom.storage.statements import SQLITE, Statement, bucket, one_of, sa, spread, tables
 
 SCAN_LIMIT_S: Final = 5.0
 RARE_HITS: Final = 10_000
 """Up to so many candidates of the trigram index are looked at one by one."""
-TRIGRAM: Final = 3
 
 # What a step costs, in microseconds, measured at a million secrets; only the relations matter.
 WALK_STEP: Final = 0.08
 WALK_STEP_MANY: Final = 0.16
 GATHER_NARROW: Final = 0.3
-GATHER_ROW: Final = 1.3
+GATHER_ROW: Final = 1.8
 PROBE: Final = 1.2
-SCAN_STEP: Final = 0.35
+SCAN_STEP: Final = 0.2
+RISK: Final = 0.05
+"""How much of the worst case a walk is charged with: matches may all lie at the far end."""
 
 
 class Find(Enum):
@@ -103,21 +104,13 @@ class SecretLists:
 
     Args:
         connection: of the unit.
-        counts: reads the counters per group and type number.
-        has_unindexed_texts: whether this unit changed search texts whose trigrams are not stored yet.
+        pending: what the unit and its batch changed and did not store yet.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        counts: Callable[[], Counter[tuple[int, int]]],
-        *,
-        has_unindexed_texts: bool,
-    ) -> None:
+    def __init__(self, connection: Connection, pending: Pending) -> None:
         self._connection = connection
-        self._counts = counts
+        self._pending = pending
         self._is_sqlite = connection.dialect == SQLITE
-        self._has_unindexed_texts = has_unindexed_texts
 
     def page(self, query: SecretQuery) -> Page[Secret]:
         """Return the page.
@@ -136,14 +129,18 @@ class SecretLists:
             parameters |= spread("group", groups)
         if types:
             parameters |= spread("type", types)
-        matching = _Matching(self._counts(), groups, types)
+        filters = Filters(bucket(len(groups)) if groups else 0, bucket(len(types)) if types else 0)
+        matching = self._matching(filters, parameters, groups, types)
         labels = self._labels_rarest_first(tuple(dict.fromkeys(query.labels)))
         parameters |= {f"label{i}": label for i, label in enumerate(labels)}
-        filters = Filters(bucket(len(groups)) if groups else 0, bucket(len(types)) if types else 0, len(labels))
+        filters = replace(filters, labels=len(labels))
         if query.search is not None:
             filters = self._search(filters, fold(query.search), parameters)
         is_counted = not filters.labels and filters.find is Find.NOT
         total = matching.total if is_counted else self._count(filters, parameters)
+        if total == matching.total:
+            # Every secret in scope matches (a word that stands in all of them): nothing is left to look at.
+            filters = replace(filters, labels=0, find=Find.NOT)
         size = min(query.limit, total - query.offset)
         if size <= 0:
             return Page(items=(), total=total, limit=query.limit, offset=query.offset)
@@ -157,6 +154,19 @@ class SecretLists:
             ),
         )
         return Page(items=[secret_of(row) for row in rows], total=total, limit=query.limit, offset=query.offset)
+
+    def _matching(
+        self, filters: Filters, parameters: dict[str, Any], groups: Sequence[int] | None, types: Sequence[int] | None
+    ) -> _Matching:
+        """Read the counters, with what this unit and its batch did not store yet."""
+        scope = Filters(filters.groups, filters.types)
+        row = self._connection.row(_counters_statement(scope), **parameters) or (0, 0, 0, 0)
+        sums = [int(number) for number in row]
+        for (group_no, type_no), delta in self._pending.waiting_counts().items():
+            has_group, has_type = groups is None or group_no in groups, types is None or type_no in types
+            for index, is_counted in enumerate((True, has_group, has_type, has_group and has_type)):
+                sums[index] += delta if is_counted else 0
+        return _Matching(*sums)
 
     def _labels_rarest_first(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Order labels so that the one that drives the list has the fewest secrets."""
@@ -172,13 +182,12 @@ class SecretLists:
             parameters["pattern"] = like_pattern(needle)
         else:
             parameters["needle"] = needle
-            if len(needle) >= TRIGRAM and not self._has_unindexed_texts:
-                match = trigram_query(needle)
-                row = self._connection.row(_CANDIDATES, match=match, cap=RARE_HITS + 1)
-                if row is not None and row[0] <= RARE_HITS:
+            if not self._pending.has_texts:
+                match = selective_query(self._connection, needle, cap=RARE_HITS)
+                if match is not None:
                     parameters["match"] = match
                     find = Find.TRIGRAMS
-        return Filters(filters.groups, filters.types, filters.labels, find)
+        return replace(filters, find=find)
 
     def _count(self, filters: Filters, parameters: dict[str, Any]) -> int:
         row = self._timed(filters, lambda: self._connection.row(_count_statement(filters), **parameters))
@@ -204,22 +213,14 @@ def group_numbers(connection: Connection, groups: Sequence[str]) -> list[int]:
     return sorted(int(row[0]) for row in rows)
 
 
+@dataclass(frozen=True, slots=True)
 class _Matching:
-    """What the counters say about the filters."""
+    """What the counters say: of everything, in the groups, of the types, in both."""
 
-    def __init__(
-        self, counts: Counter[tuple[int, int]], groups: Sequence[int] | None, types: Sequence[int] | None
-    ) -> None:
-        self.everything = counts.total()
-        in_groups = None if groups is None else set(groups)
-        of_types = None if types is None else set(types)
-        self.in_groups = self.of_types = self.total = 0
-        for (group, kind), number in counts.items():
-            has_group = in_groups is None or group in in_groups
-            has_type = of_types is None or kind in of_types
-            self.in_groups += number if has_group else 0
-            self.of_types += number if has_type else 0
-            self.total += number if has_group and has_type else 0
+    everything: int
+    in_groups: int
+    of_types: int
+    total: int
 
 
 def _order(sort: Sort | None) -> Order:
@@ -251,7 +252,9 @@ def _way(filters: Filters, order: Order, matching: _Matching, total: int, steps:
     passed = min(matching.everything, steps * max(1, matching.everything // total))
     many = filters.groups > 1 or filters.types > 1
     probes = filters.labels + (filters.find is Find.SCAN)
-    costs = {Way.WALK: passed * ((WALK_STEP_MANY if many else WALK_STEP) + PROBE * probes)}
+    step = (WALK_STEP_MANY if many else WALK_STEP) + PROBE * probes
+    is_whole = total == matching.everything
+    costs = {Way.WALK: step * (passed if is_whole else passed + RISK * (matching.everything - passed))}
     is_narrow = order.key in {"newest", "secret_type"}
     per_match = GATHER_NARROW if is_narrow else GATHER_ROW
     if filters.find is Find.SCAN:
@@ -269,7 +272,7 @@ def _way(filters: Filters, order: Order, matching: _Matching, total: int, steps:
             share = max(1, matching.in_groups // total)
             costs[Way.GROUP] = steps * share * WALK_STEP if ordered else matching.in_groups * per_match
         if filters.types:
-            ordered = filters.types == 1 and is_narrow
+            ordered = filters.types == 1 and (is_narrow or order.key in _keys_within_a_type(filters))
             share = max(1, matching.of_types // total)
             costs[Way.TYPE] = steps * share * WALK_STEP if ordered else matching.of_types * per_match
     return min(costs, key=lambda way: costs[way])
@@ -285,12 +288,24 @@ _LABEL_SIZE: Final = Statement(
     ),
     prepare=False,
 )
-_CANDIDATES: Final = Statement(
-    "secret_lists.candidates",
-    lambda _: sa.text(
-        "SELECT count(*) FROM (SELECT 1 FROM secret_trigrams WHERE secret_trigrams MATCH :match LIMIT :cap)"
-    ),
-)
+
+
+@cache
+def _counters_statement(scope: Filters) -> Statement:
+    def build(_: str) -> sa.Executable:
+        counts = tables.secret_counts.c
+        has_group = one_of(counts.group_no, "group", scope.groups) if scope.groups else sa.true()
+        has_type = one_of(counts.type_no, "type", scope.types) if scope.types else sa.true()
+        zero: sa.ColumnElement[int] = sa.literal_column("0")
+        conditions = (sa.true(), has_group, has_type, sa.and_(has_group, has_type))
+        return sa.select(
+            *(
+                sa.func.coalesce(sa.func.sum(sa.case((condition, counts.total), else_=zero)), zero)
+                for condition in conditions
+            )
+        )
+
+    return Statement(f"secret_lists.counters.{scope}", build)
 
 
 @cache
@@ -329,7 +344,7 @@ def _page_of(dialect: str, shape: Shape) -> sa.Select[Any]:
     else:
         narrow = secrets.alias("narrow")
         pk = narrow.c.pk
-        source = _indexed(_walk_source(dialect, filters, narrow), narrow, _index_of(shape.way, order))
+        source = _indexed(_walk_source(dialect, filters, narrow), narrow, _index_of(shape))
     if order.key == "newest":
         keys: list[sa.ColumnElement[Any]] = [pk]
     else:
@@ -368,19 +383,28 @@ def _key(table: Any, order: Order) -> sa.ColumnElement[Any]:
     return tables.with_missing(column, last_descending=order.descending)
 
 
-def _index_of(way: Way, order: Order) -> str:
-    """Return the index that the way walks."""
-    if way is Way.GROUP:
+def _index_of(shape: Shape) -> str:
+    """Return the index that is walked."""
+    key, filters = shape.order.key, shape.filters
+    if shape.way is Way.GROUP:
         return "ix_secrets_group"
-    if way is Way.TYPE:
-        return "ix_secrets_type"
-    direction = "down" if order.descending else "up"
+    direction = "down" if shape.order.descending else "up"
+    if shape.way is Way.TYPE:
+        if filters.types != 1 or key not in _keys_within_a_type(filters):
+            return "ix_secrets_type"
+        return "uq_secrets_type_name" if key == "name" else f"ix_secrets_type_expires_{direction}"
     return {
         "newest": "ix_secrets_newest",
         "secret_type": "ix_secrets_type",
         "expiration_date": f"ix_secrets_expires_{direction}",
         "retrieved_at": f"ix_secrets_retrieved_{direction}",
-    }.get(order.key, f"ix_secrets_by_{order.key}")
+    }.get(key, f"ix_secrets_by_{key}")
+
+
+def _keys_within_a_type(filters: Filters) -> frozenset[str]:
+    """Return the orders that one type has an index for."""
+    # The one for names is there to keep them unique; it does not carry groups.
+    return frozenset({"expiration_date"} if filters.groups else {"expiration_date", "name"})
 
 
 def _indexed(source: sa.Select[Any], table: Any, index: str) -> sa.Select[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -204,8 +203,7 @@ class SqlSecrets:
 
     def page(self, query: SecretQuery) -> Page[Secret]:
         """Return one page of a list, with its exact total."""
-        lists = SecretLists(self._connection, self._numbered_counts, has_unindexed_texts=self._pending.has_texts)
-        return lists.page(query)
+        return SecretLists(self._connection, self._pending).page(query)
 
     def count_in_group(self, group_id: GroupId) -> int:
         """Return how many secrets the group has."""
@@ -216,7 +214,7 @@ class SqlSecrets:
         groups = {int(pk): GroupId(id_) for pk, id_ in self._connection.rows(_GROUPS)}
         return {
             (groups[group_no], TYPES[type_no]): total
-            for (group_no, type_no), total in self._numbered_counts().items()
+            for group_no, type_no, total in self._numbered_counts()
             if group_no in groups and total > 0
         }
 
@@ -320,10 +318,15 @@ class SqlSecrets:
                 ],
             )
 
-    def _numbered_counts(self) -> Counter[tuple[int, int]]:
-        counts = Counter({(int(group), int(kind)): int(total) for group, kind, total in self._connection.rows(_COUNTS)})
-        counts.update(self._pending.waiting_counts())
-        return counts
+    def _numbered_counts(self) -> list[tuple[int, int, int]]:
+        """Return ``(group_no, type_no, total)``, with what this unit and its batch did not store yet."""
+        stored = self._connection.rows(_COUNTS)
+        waiting = self._pending.waiting_counts()
+        if not waiting:
+            return stored
+        for group_no, type_no, total in stored:
+            waiting[group_no, type_no] += total
+        return [(group_no, type_no, total) for (group_no, type_no), total in waiting.items()]
 
 
 _VERSION_AT: Final = len(SECRET_COLUMNS)

@@ -123,7 +123,6 @@ def _create_secrets() -> None:
         sa.ForeignKeyConstraint(["group_no"], ["secret_groups.pk"], name="fk_secrets_group_no_secret_groups"),
         sa.PrimaryKeyConstraint("pk", name="pk_secrets"),
         sa.UniqueConstraint("id", name="uq_secrets_id"),
-        sa.UniqueConstraint("type_no", "name", name="uq_secrets_type_no_name"),
     )
     op.create_index("ix_secrets_by_created_at", "secrets", ["created_at", "pk", "group_no", "type_no"], unique=False)
     op.create_index("ix_secrets_by_id", "secrets", ["id", "pk", "group_no", "type_no"], unique=False)
@@ -172,6 +171,19 @@ def _create_secrets() -> None:
         unique=False,
     )
     op.create_index("ix_secrets_type", "secrets", ["type_no", "pk", "group_no"], unique=False)
+    op.create_index(
+        "ix_secrets_type_expires_down",
+        "secrets",
+        ["type_no", sa.text("coalesce(expires_at, -1)"), "pk", "group_no"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_secrets_type_expires_up",
+        "secrets",
+        ["type_no", sa.text("coalesce(expires_at, 9223372036854775807)"), "pk", "group_no"],
+        unique=False,
+    )
+    op.create_index("uq_secrets_type_name", "secrets", ["type_no", "name"], unique=True)
     op.create_table(
         "secret_labels",
         sa.Column("label", _TEXT, nullable=False),
