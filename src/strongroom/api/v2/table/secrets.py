@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from strongroom.api.extensions.mapping import job_body
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
 from strongroom.api.v2.addressed import addressed, aim, find_addressed, has_slow_engine
@@ -17,7 +18,7 @@ from strongroom.domain.secrets.changing import MetadataPatch
 from strongroom.domain.secrets.context import SecretView
 from strongroom.domain.secrets.creating import NewSecret
 from strongroom.domain.secrets.lookup import authorised_by_name, authorised_current, visible_groups
-from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType, StoredPayload
+from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType, State, StoredPayload
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId
 
@@ -86,7 +87,16 @@ def _require_known_type(call: Call, raw: dict[str, Any]) -> None:
 
 def _full(call: Call, view: SecretView) -> dict[str, Any]:
     services = call.services
-    return secret_full(view, services.instance, services.secrets.context.engine(view.secret.secret_type))
+    wire = secret_full(view, services.instance, services.secrets.context.engine(view.secret.secret_type))
+    return wire | _job(call, view.secret)
+
+
+def _job(call: Call, secret: Secret) -> dict[str, Any]:
+    """Return the job that is at work on the secret or failed last, as a member; mostly there is none."""
+    if secret.rotation_status == "none" and secret.state is not State.PRE_ACTIVATION:
+        return {}
+    job = call.services.storage.read(lambda unit: unit.jobs.last_of_secret(secret.id))
+    return {} if job is None else {"job": job_body(job)}
 
 
 def _list(call: Call) -> Reply:
@@ -166,7 +176,8 @@ def _delete(call: Call) -> Pending:
 
 
 def _get_metadata(call: Call) -> Reply:
-    return Reply(body=secret_metadata(addressed(call), call.services.instance))
+    secret = addressed(call)
+    return Reply(body=secret_metadata(secret, call.services.instance) | _job(call, secret))
 
 
 def _update_metadata(call: Call) -> Pending:
