@@ -250,6 +250,8 @@ def test_a_locked_previous_version_holds_the_rotation_back_until_it_is_free(serv
     pass_to(server, START_OF_TESTS + timedelta(days=2))
     secret = metadata(server, address)
     assert (secret["versions_total"], secret["rotation_status"]) == (2, "blocked")
+    assert (secret["job"]["kind"], secret["job"]["state"]) == ("secret.rotate", "waiting")
+    assert "locks" in secret["job"]["waiting_for"]
     assert events(server)[-1] == "secret_rotation_blocked"
     pass_to(server, START_OF_TESTS + timedelta(days=2, hours=1))
     assert events(server).count("secret_rotation_blocked") == 1
