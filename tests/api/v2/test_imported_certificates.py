@@ -271,6 +271,7 @@ def test_rotation_carries_nothing_over_and_keeps_fifty_versions(server: InProces
     )
     address = made(created)
     next_leaf = leaf(server)
+    answer = created
     for number in range(1, 53):
         body = {"certificate": next_leaf.pem, "version_custom_metadata": {"n": number}}
         answer = server.request("POST", f"{address}/versions", body)

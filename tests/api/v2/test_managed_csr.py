@@ -322,7 +322,7 @@ def test_other_names_than_the_request_are_warned_about(shared: InProcess) -> Non
     state = shared.request("GET", address).json["managed_csr"]
     assert "warnings" not in shared.request("GET", f"{address}/metadata").json
     key = load_pem_private_key(state["private_key"].encode(), None)
-    signed = leaf(shared, key=key, names=("example.com",))  # type: ignore[arg-type]
+    signed = leaf(shared, key=key, names=("example.com",))
     assert shared.request("POST", f"{address}/versions", {"certificate": signed.pem}).status == 201
     warnings = {w["code"]: w["message"] for w in shared.request("GET", f"{address}/metadata").json["warnings"]}
     assert "www.example.com" in warnings["names_changed"]

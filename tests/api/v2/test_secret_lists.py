@@ -89,7 +89,7 @@ def test_pages_link_to_each_other_and_keep_the_filters(place: Place) -> None:
     first = place.ask("?limit=2&sort=name").json
     assert [secret["name"] for secret in first["secrets"]] == ["Bravo", "alpha"]
     assert "previous" not in first
-    seen, page = list(first["secrets"]), first
+    seen, page, query = list(first["secrets"]), first, ""
     while "next" in page:
         query = urlsplit(page["next"]["href"]).query
         values = parse_qs(query, keep_blank_values=True, strict_parsing=True)

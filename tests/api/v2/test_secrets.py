@@ -104,9 +104,9 @@ def test_too_large_values_are_refused(shared: InProcess) -> None:
     ("kind", "member"), [("arbitrary", "payload"), ("kv", "data"), ("username_password", "username")]
 )
 def test_the_value_is_required(shared: InProcess, kind: str, member: str) -> None:
-    answer = create(shared, kind, **{member: ...})
+    answer = create(shared, kind, "valueless", **{member: ...})
     assert (field(answer), code(answer)) == (member, "missing_field")
-    assert member in error(create(shared, kind, **{member: 1}))["message"]
+    assert member in error(create(shared, kind, "valueless", **{member: 1}))["message"]
 
 
 def test_the_first_read_is_noted_at_once_and_shown_by_itself(server: InProcess) -> None:
@@ -188,9 +188,9 @@ def test_limits_of_descriptions(shared: InProcess) -> None:
 @pytest.mark.parametrize("member", ["custom_metadata", "version_custom_metadata"])
 def test_limits_of_metadata_objects(shared: InProcess, member: str) -> None:
     room = 10_240 - len('{"a":""}')
-    made(create(shared, name=f"full-{member}", **{member: {"a": "b" * room}}))
-    assert field(create(shared, **{member: {"a": "b" * (room + 1)}})) == member
-    assert field(create(shared, **{member: ["a"]})) == member
+    made(create(shared, "arbitrary", f"full-{member}", **{member: {"a": "b" * room}}))
+    assert field(create(shared, "arbitrary", "too-full", **{member: {"a": "b" * (room + 1)}})) == member
+    assert field(create(shared, "arbitrary", "too-full", **{member: ["a"]})) == member
 
 
 # --- groups of secrets
