@@ -20,8 +20,7 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final
 
-import structlog
-
+from strongroom.kernel.clock import SystemClock
 from strongroom.kernel.errors import StrongroomError
 from strongroom.kernel.secret import Secret
 
@@ -58,6 +57,67 @@ _MOST_CAUSES: Final = 5
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
+class Log:
+    """Writes the lines of one part of the server.
+
+    Args:
+        component: stands in every line.
+    """
+
+    __slots__ = ("_component",)
+
+    _level = logging.INFO
+    _clock: Final = SystemClock()
+
+    def __init__(self, component: str) -> None:
+        self._component = component
+
+    @classmethod
+    def set_level(cls, level: int) -> None:
+        """Write lines of this level and above, whoever has the logger already."""
+        cls._level = level
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Tell whether a line of this level would be written; for lines that cost something to make."""
+        return level >= self._level
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Write what only somebody who looks for a fault wants to see."""
+        self.log(logging.DEBUG, event, **fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Write what happened."""
+        self.log(logging.INFO, event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Write what went wrong and is being dealt with."""
+        self.log(logging.WARNING, event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Write what went wrong and needs somebody."""
+        self.log(logging.ERROR, event, **fields)
+
+    def log(self, level: int, event: str, **fields: Any) -> None:
+        """Write one line.
+
+        Args:
+            level: a number of `logging`.
+            event: a constant sentence; what varies belongs into fields.
+            fields: become members; ``exc_info`` is described by types and places only.
+        """
+        if level < self._level:
+            return
+        line = {
+            "timestamp": self._clock.now().isoformat(),
+            "level": logging.getLevelName(level).lower(),
+            "component": self._component,
+            "event": event,
+            **fields,
+        }
+        sys.stderr.write(_serialise(drop_secrets(describe_error(line))) + "\n")
+        sys.stderr.flush()
+
+
 def configure_logging(level: str) -> None:
     """Send every log of the process to standard error.
 
@@ -65,18 +125,7 @@ def configure_logging(level: str) -> None:
         level: ``debug``, ``info``, ``warning`` or ``error``; what is below it is not written.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            describe_error,
-            drop_secrets,
-            structlog.processors.JSONRenderer(serializer=_serialise),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _Stderr(),
-        cache_logger_on_first_use=True,
-    )
+    Log.set_level(number)
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, StandardLogs):
@@ -89,20 +138,9 @@ def configure_logging(level: str) -> None:
     threading.excepthook = _log_dead_thread
 
 
-def logger(name: str) -> structlog.typing.FilteringBoundLogger:
+def logger(name: str) -> Log:
     """Return the logger of one part of the server; usable before `configure_logging`."""
-    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
-    return bound
-
-
-class _Stderr:
-    """Writes whole lines to whatever standard error is at that moment."""
-
-    def msg(self, message: str) -> None:
-        sys.stderr.write(message + "\n")
-        sys.stderr.flush()
-
-    debug = info = warning = error = critical = exception = fatal = msg
+    return Log(name)
 
 
 class StandardLogs(logging.Handler):
@@ -121,7 +159,7 @@ class StandardLogs(logging.Handler):
         sys.stderr.write(json.dumps({"event": "a log record could not be written", "component": record.name}) + "\n")
 
 
-def describe_error(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def describe_error(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace ``exc_info`` by types and places, without local variables."""
     info = _error_info(event.pop("exc_info", None))
     if info is not None:
@@ -129,7 +167,7 @@ def describe_error(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
-def drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def drop_secrets(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace whatever is or may be secret by stars."""
     for name, value in event.items():
         event[name] = _cleaned(name, value, 0)
@@ -210,7 +248,7 @@ def _short(filename: str) -> str:
     return "/".join(parts[-2:])
 
 
-def _serialise(event: Any, **_: Any) -> str:
+def _serialise(event: Any) -> str:
     return json.dumps(event, ensure_ascii=False, default=lambda value: f"<{type(value).__name__}>")
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import structlog
-
 from strongroom import __version__
 from strongroom.api.operations import Call
 from strongroom.domain.ports import ReadUnit, Statistics, Storage
@@ -293,7 +291,7 @@ class RequestObserver:
         self._count = metrics.observe_request
         self._log = log
         # One line per request costs as much as the request: only who asks for it gets it.
-        self._access_log = structlog.is_configured() and log.is_enabled_for(logging.DEBUG)
+        self._access_log = log.is_enabled_for(logging.DEBUG)
 
     def finished(self, call: Call, status: int, seconds: float) -> None:
         """Note an answered request."""

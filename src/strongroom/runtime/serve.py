@@ -19,7 +19,7 @@ from strongroom.runtime.bootstrap import clock_of, open_store, public_url
 from strongroom.runtime.container import GRACE, Container, build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.logging import configure_logging, logger
-from strongroom.runtime.settings import Settings
+from strongroom.runtime.settings import Settings, unknown_variables
 
 _BACKLOG: Final = 2048
 _CANNOT_START: Final = 1
@@ -34,6 +34,8 @@ def serve(settings: Settings) -> int:
         Integrity: ``master_key_wrong``.
     """
     configure_logging(settings.log_level)
+    for name in unknown_variables():
+        logger("settings").warning("unknown variable", variable=name)
     with DataDir(settings.data_dir) as directory:
         listener = _bind(settings)
         port = listener.getsockname()[1]

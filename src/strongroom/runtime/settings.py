@@ -1,41 +1,117 @@
-"""Settings: ``strongroom.toml``, then the environment, then flags. The only reader of the environment."""
+"""Settings: ``strongroom.toml``, then the environment, then flags. The server's only reader of the environment."""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import json
+import os
 import re
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
 )
 
 from strongroom.domain.limits import Limits
 from strongroom.kernel.errors import ErrorCode, Invalid
 
 PREFIX: Final = "STRONGROOM_"
-_LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):(\d{1,5})")
+FILE: Final = "strongroom.toml"
+FILE_VARIABLE: Final = "STRONGROOM_SETTINGS_FILE"
+OTHER_VARIABLES: Final = frozenset(
+    {
+        FILE_VARIABLE,
+        *(
+            PREFIX + name
+            for name in (
+                *("URL", "APIKEY", "API_KEY", "TOKEN", "CA_FILE", "PROFILE", "CONFIG", "CONFIG_DIR"),
+                "BACKUP_PASSPHRASE",
+            )
+        ),
+    }
+)
+"""Variables of the other commands, and the one that names the file: no settings."""
+
+_LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]/]+)):(\d{1,5})")
+_URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_DATABASE: Final = re.compile(r"postgres(ql)?://\S+")
 _INTERVAL: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)?")
 _UNITS: Final = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
+_MOST: Final = 2**31 - 1
+_LONGEST: Final = timedelta(days=36_500)
+_SHOWN: Final = 80
 
 
 def _read_interval(value: Any) -> Any:
-    if isinstance(value, str):
-        match = _INTERVAL.fullmatch(value.strip())
-        if match is None:
-            message = "must be a number with a unit ms, s, m, h or d, such as 60s"
-            raise ValueError(message)
+    if isinstance(value, timedelta):
+        return value
+    match = _INTERVAL.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is not None:
         return timedelta(seconds=int(match[1]) * _UNITS[match[2] or ""])
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST:
+        return timedelta(seconds=value)
+    raise ValueError
+
+
+def _read_proxies(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    # The library would take a number for an address.
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError
+    for item in items:
+        ipaddress.ip_network(item.strip(), strict=False)
+    return tuple(item.strip() for item in items)
+
+
+def _read_path(value: Any) -> Any:
+    # An empty text would become the working directory.
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError
     return value
+
+
+def _check_listen(value: str) -> str:
+    match = _LISTEN.fullmatch(value)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError
+    if match[1] is not None:
+        ipaddress.IPv6Address(match[1])
+    return value
+
+
+def _check_url(value: str) -> str:
+    if not _URL.fullmatch(value):
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _check_database(value: SecretStr) -> SecretStr:
+    if not _DATABASE.fullmatch(value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{16,1024}", value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+_File = Annotated[Path, BeforeValidator(_read_path)]
+_Duration = Annotated[timedelta, BeforeValidator(_read_interval), Field(ge=timedelta(), le=_LONGEST)]
 
 
 class AuditSettings(BaseModel):
@@ -43,75 +119,71 @@ class AuditSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    durable_reads: bool = False
+    durable_reads: bool = Field(default=False, description="true or false")
 
 
-class Settings(BaseSettings):
-    """Everything an operator can set; each field's name is the environment's without its prefix, lower case."""
+class Settings(BaseModel):
+    """Everything an operator can set; each field's name is the environment's without its prefix, lower case.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+    A field's description says what it must be; it ends the message about a value that is not.
+    """
 
-    data_dir: Path = Path("data")
-    listen: str = "127.0.0.1:8443"
-    http: bool = False
-    behind_proxy: Annotated[tuple[str, ...], NoDecode] = ()
-    workers: int = Field(default=1, ge=1, le=256)
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
-    master_key_file: Path | None = None
-    master_passphrase_file: Path | None = None
-    region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$")
-    metrics_token: SecretStr | None = None
-    database_url: SecretStr | None = None
-    public_url: str | None = None
-    scheduler_interval: timedelta = timedelta(seconds=60)
-    log_level: str = Field(default="info", pattern=r"^(debug|info|warning|error)$")
-    test_mode: bool = False
-    test_clock_offset: timedelta = timedelta()
-    audit: AuditSettings = AuditSettings()
-    limits: dict[str, int] = Field(default_factory=dict)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_dir: _File = Field(default=Path("data"), description="a path")
+    listen: Annotated[str, AfterValidator(_check_listen)] = Field(
+        default="127.0.0.1:8443", description="HOST:PORT such as 127.0.0.1:8443 or [::1]:8443, with a port up to 65535"
+    )
+    http: bool = Field(default=False, description="true or false")
+    behind_proxy: Annotated[tuple[str, ...], BeforeValidator(_read_proxies)] = Field(
+        default=(), description="addresses or CIDRs with commas between, such as 192.0.2.7,10.0.0.0/8"
+    )
+    workers: int = Field(default=1, ge=1, le=256, description="a whole number from 1 to 256")
+    tls_cert_file: _File | None = Field(default=None, description="the path of a PEM file")
+    tls_key_file: _File | None = Field(default=None, description="the path of a PEM file")
+    master_key_file: _File | None = Field(default=None, description="a path")
+    master_passphrase_file: _File | None = Field(default=None, description="a path")
+    region: str = Field(
+        default="local", pattern=r"^[a-z0-9-]{1,32}$", description="1 to 32 lower-case letters, digits and hyphens"
+    )
+    metrics_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(
+        default=None, description="16 to 1024 visible ASCII characters"
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_check_database)] | None = Field(
+        default=None, description="a URL that begins with postgresql://"
+    )
+    public_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        default=None, description="a URL such as https://strongroom.example.com, without query"
+    )
+    scheduler_interval: Annotated[_Duration, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = Field(
+        default=timedelta(seconds=60), description="a duration from 100ms to 1d, such as 60s"
+    )
+    log_level: str = Field(
+        default="info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error"
+    )
+    test_mode: bool = Field(default=False, description="true or false")
+    test_clock_offset: _Duration = Field(default=timedelta(), description="a duration up to 36500d, such as 90d")
+    audit: AuditSettings = Field(default=AuditSettings(), description="a table with durable_reads")
+    limits: dict[str, Annotated[int, Field(strict=True, ge=1, le=_MOST)]] = Field(
+        default_factory=dict, description=f"whole numbers from 1 to {_MOST}"
+    )
+
+    _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let flags win over the environment, and that over the file."""
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_settings_file()))
+    def from_values(cls, given: Mapping[str, _Given]) -> Self:
+        """Check the values and remember where each comes from.
 
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, value: str) -> str:
-        match = _LISTEN.fullmatch(value)
-        if match is None or int(match[2]) > 65535:
-            message = "must be HOST:PORT such as 127.0.0.1:8443 or [::1]:8443"
-            raise ValueError(message)
-        return value
+        Raises:
+            ValidationError: of pydantic.
+        """
+        settings = cls.model_validate({name: item.value for name, item in given.items()})
+        settings._sources = {name: item.source for name, item in given.items()}  # noqa: SLF001  (of this class)
+        return settings
 
-    @field_validator("behind_proxy", mode="before")
-    @classmethod
-    def _split_proxies(cls, value: Any) -> Any:
-        items = [item.strip() for item in value.split(",")] if isinstance(value, str) else list(value)
-        for item in items:
-            ipaddress.ip_network(item, strict=False)
-        return tuple(items)
-
-    @field_validator("scheduler_interval", "test_clock_offset", mode="before")
-    @classmethod
-    def _read_intervals(cls, value: Any) -> Any:
-        return _read_interval(value)
-
-    @field_validator("public_url")
-    @classmethod
-    def _check_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-            message = "must be a URL such as https://strongroom.example.com"
-            raise ValueError(message)
-        return value.rstrip("/") if value is not None else None
+    def source_of(self, name: str) -> str:
+        """Return ``flag``, ``environment``, ``file`` or ``default``."""
+        return self._sources.get(name, "default")
 
     @property
     def host(self) -> str:
@@ -126,36 +198,26 @@ class Settings(BaseSettings):
     @property
     def effective_limits(self) -> Limits:
         """Return the limits with the operator's changes."""
-        return _limits(self.limits)
+        durations = {field.name for field in fields(Limits) if isinstance(field.default, timedelta)}
+        changed: dict[str, Any] = {
+            name: timedelta(seconds=value) if name in durations else value for name, value in self.limits.items()
+        }
+        return Limits(**changed)
 
 
-def load_settings(flags: Mapping[str, object]) -> Settings:
-    """Read the settings.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """A value as it was found.
 
-    Args:
-        flags: values given on the command line, by field name.
-
-    Raises:
-        Invalid: ``settings_invalid``, naming each setting and what would pass.
+    Attributes:
+        source: kind of place, for ``GET /settings``.
+        place: the place itself, for messages.
+        value: not yet checked; may be secret.
     """
-    try:
-        settings = Settings(**dict(flags))  # type: ignore[arg-type]
-        _limits(settings.limits)
-    except ValidationError as error:
-        causes = [
-            Invalid(ErrorCode.SETTINGS_INVALID, f"{'.'.join(map(str, item['loc']))}: {item['msg']}")
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise Invalid(
-            ErrorCode.SETTINGS_INVALID,
-            "The settings are not valid.",
-            hint="Correct strongroom.toml, the STRONGROOM_ variable or the flag of that name.",
-            causes=causes,
-        ) from None
-    except ValueError as error:
-        raise Invalid(ErrorCode.SETTINGS_INVALID, f"strongroom.toml cannot be read: {error}") from None
-    _check_together(settings)
-    return settings
+
+    source: str
+    place: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,68 +230,179 @@ class SettingView:
     default: Any
 
 
-def describe(settings: Settings, flags: frozenset[str] = frozenset()) -> Iterator[SettingView]:
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Read the settings.
+
+    Args:
+        flags: values given on the command line, by field name.
+
+    Raises:
+        Invalid: ``settings_invalid``, naming each setting, where it comes from and what would pass.
+    """
+    given = _from_file() | _from_environment()
+    given |= {
+        name: _Given(source="flag", place=f"--{name.replace('_', '-')}", value=value) for name, value in flags.items()
+    }
+    problems = [*_unknown(given), *_unknown_limits(given)]
+    settings: Settings | None = None
+    try:
+        settings = Settings.from_values(given)
+    except ValidationError as error:
+        problems += _problems(error, given)
+    if settings is not None and not problems:
+        problems += _together(settings)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise Invalid(ErrorCode.SETTINGS_INVALID, "The settings are not valid.", causes=problems)
+    assert settings is not None  # noqa: S101  (otherwise there were problems)
+    return settings
+
+
+def unknown_variables() -> list[str]:
+    """Return variables of our prefix that mean nothing here, with the names they may be meant for.
+
+    They are told about and not refused: container platforms set variables with the name of a
+    service, and one environment may serve two versions.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    found = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return [name + _meant(name, known) for name in found]
+
+
+def describe(settings: Settings) -> Iterator[SettingView]:
     """Yield every setting with its value and where it came from."""
-    from_environment = _environment_names()
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
+        value: Any = getattr(settings, name)
         default = field.get_default(call_default_factory=True)
-        source = "default"
-        if name in settings.model_fields_set:
-            source = "flag" if name in flags else "environment" if name in from_environment else "file"
+        if name == "limits":
+            value, default = _limits_in_force(settings.effective_limits), _limits_in_force(Limits())
         secret = isinstance(value, SecretStr)
         yield SettingView(
             name=name,
             value="set" if secret else _plain(value),
-            source=source,
-            default=None if secret else _plain(default),
+            source=settings.source_of(name),
+            default=_plain(default),
         )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _limits(changes: Mapping[str, int]) -> Limits:
-    known = {field.name: field for field in fields(Limits)}
-    values: dict[str, Any] = {}
-    for name, value in changes.items():
-        if name not in known or value < 1:
+def _from_file() -> dict[str, _Given]:
+    named = os.environ.get(FILE_VARIABLE)
+    path = Path(named or FILE)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if named:
             raise Invalid(
-                ErrorCode.SETTINGS_INVALID,
-                f"limits.{name} is not a limit, or is not positive; the limits are {', '.join(known)}.",
-            )
-        values[name] = timedelta(seconds=value) if isinstance(known[name].default, timedelta) else value
-    return Limits(**values)
+                ErrorCode.SETTINGS_INVALID, f"{FILE_VARIABLE} names {path}, which is not there.", field=FILE_VARIABLE
+            ) from None
+        return {}
+    except OSError as error:
+        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        # The library's text tells the place; that of a broken encoding would show bytes of the file.
+        reason = f"is not TOML: {error}" if isinstance(error, tomllib.TOMLDecodeError) else "is not text in UTF-8"
+        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{path} {reason}.") from None
+    return {name: _Given(source="file", place=str(path), value=value) for name, value in content.items()}
 
 
-def _check_together(settings: Settings) -> None:
-    loopback = _is_loopback(settings.host)
-    if settings.http and not loopback and not settings.behind_proxy:
-        raise Invalid(
+def _from_environment() -> dict[str, _Given]:
+    found = {}
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        # A variable set to nothing is how shells and compose files leave one out.
+        value: Any = os.environ.get(variable) or None
+        if value is None:
+            continue
+        if name in {"audit", "limits"}:
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise Invalid(
+                    ErrorCode.SETTINGS_INVALID,
+                    f"{variable} must be a JSON object such as {_TABLE_EXAMPLES[name]}.",
+                    field=variable,
+                ) from None
+        found[name] = _Given(source="environment", place=variable, value=value)
+    return found
+
+
+_TABLE_EXAMPLES: Final = {"audit": '{"durable_reads": true}', "limits": '{"labels": 50}'}
+
+
+def _unknown(given: Mapping[str, _Given]) -> Iterator[Invalid]:
+    for name, item in given.items():
+        if name not in Settings.model_fields:
+            yield _problem(name, item, f"is no setting{_meant(name, Settings.model_fields)}")
+    audit = given.get("audit")
+    for name in audit.value if audit is not None and isinstance(audit.value, dict) else ():
+        if name not in AuditSettings.model_fields:
+            yield _problem(f"audit.{name}", audit, f"is no setting{_meant(name, AuditSettings.model_fields)}")
+
+
+def _unknown_limits(given: Mapping[str, _Given]) -> Iterator[Invalid]:
+    known = [field.name for field in fields(Limits)]
+    item = given.get("limits")
+    for name in item.value if item is not None and isinstance(item.value, dict) else ():
+        if name not in known:
+            yield _problem(f"limits.{name}", item, f"is no limit; the limits are {', '.join(known)}")
+
+
+def _problems(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[Invalid]:
+    """Say in one line each what is wrong with a value and what would pass."""
+    told = set()
+    for found in error.errors(include_url=False, include_context=False):
+        if found["type"] == "extra_forbidden":
+            continue
+        location = [str(part) for part in found["loc"]]
+        top, inner = location[0], location[1:2] if location[0] in {"audit", "limits"} else []
+        name = ".".join([top, *inner])
+        if name in told:
+            continue
+        told.add(name)
+        field = Settings.model_fields[top]
+        if top == "audit" and inner:
+            field = AuditSettings.model_fields[inner[0]]
+        is_secret = top in {"metrics_token", "database_url"}
+        value = "" if is_secret else f", not {_shown(found['input'])}"
+        yield _problem(name, given.get(top), f"must be {field.description}{value}")
+
+
+def _problem(name: str, item: _Given | None, what: str) -> Invalid:
+    place = f" ({item.place})" if item is not None else ""
+    return Invalid(ErrorCode.SETTINGS_INVALID, f"{name}{place} {what}.", field=name)
+
+
+def _shown(value: Any) -> str:
+    text = repr(str(value)) if isinstance(value, str | Path) else json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; is {close[0]} meant?" if close else ""
+
+
+def _together(settings: Settings) -> Iterator[Invalid]:
+    if settings.http and not _is_loopback(settings.host) and not settings.behind_proxy:
+        yield Invalid(
             ErrorCode.SETTINGS_INVALID,
             f"Plain HTTP on {settings.host} is refused: tokens and keys would cross the network in clear.",
             hint="Listen on 127.0.0.1, leave http off, or name the proxy in STRONGROOM_BEHIND_PROXY.",
         )
     if settings.workers > 1 and settings.database_url is None:
-        raise Invalid(
+        yield Invalid(
             ErrorCode.SETTINGS_INVALID,
             "More than one worker process needs PostgreSQL: two writers on one SQLite file hold each other up for "
             "hundreds of milliseconds.",
             hint="Set STRONGROOM_DATABASE_URL=postgresql://... or run one worker.",
         )
     if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
-        raise Invalid(ErrorCode.SETTINGS_INVALID, "tls_cert_file and tls_key_file must be set together.")
+        yield Invalid(ErrorCode.SETTINGS_INVALID, "tls_cert_file and tls_key_file must be set together.")
     if settings.master_key_file is not None and settings.master_passphrase_file is not None:
-        raise Invalid(ErrorCode.SETTINGS_INVALID, "master_key_file and master_passphrase_file exclude each other.")
+        yield Invalid(ErrorCode.SETTINGS_INVALID, "master_key_file and master_passphrase_file exclude each other.")
     if settings.test_clock_offset and not settings.test_mode:
-        raise Invalid(
+        yield Invalid(
             ErrorCode.SETTINGS_INVALID, "test_clock_offset moves the server's clock and counts in test_mode only."
         )
 
@@ -243,13 +416,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _environment_names() -> frozenset[str]:
-    import os
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
-    return frozenset(name[len(PREFIX) :].lower() for name in os.environ if name.upper().startswith(PREFIX))
 
-
-def _settings_file() -> Path:
-    import os
-
-    return Path(os.environ.get("STRONGROOM_SETTINGS_FILE", "strongroom.toml"))
+def _limits_in_force(limits: Limits) -> dict[str, int]:
+    found = {field.name: getattr(limits, field.name) for field in fields(Limits)}
+    return {
+        name: int(value.total_seconds()) if isinstance(value, timedelta) else value for name, value in found.items()
+    }

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from strongroom.kernel.errors import ErrorCode, Internal, Unavailable
 from strongroom.kernel.secret import Secret
-from strongroom.runtime.logging import STARS, StandardLogs, configure_logging, logger, scrub
+from strongroom.runtime.logging import STARS, Log, StandardLogs, configure_logging, logger, scrub
 
 PLANTED = "planted-value-5f21"
 PEM = f"-----BEGIN EC PRIVATE KEY-----\n{PLANTED}\n-----END EC PRIVATE KEY-----"
@@ -41,7 +40,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     root.setLevel(level)
     logging.captureWarnings(capture=False)
     threading.excepthook = hook
-    structlog.reset_defaults()
+    Log.set_level(logging.INFO)
 
 
 def test_line_is_one_json_object_with_level_time_and_logger(lines: Lines) -> None:

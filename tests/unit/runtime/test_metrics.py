@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from strongroom import __version__
@@ -224,8 +223,7 @@ def test_answers_are_counted_without_a_log_line(metrics: Metrics) -> None:
     assert samples(metrics)[name] == 1
 
 
-def test_every_request_is_logged_when_asked_for(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(structlog, "is_configured", lambda: True)
+def test_every_request_is_logged_when_asked_for(metrics: Metrics) -> None:
     log = Log(debugging=True)
     metrics.observer(log).finished(a_call(), 200, 0.0123)
     assert log.lines == [
