@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -125,17 +124,6 @@ def check_key_strength(key: PrivateKey | CertificatePublicKeyTypes, *, field: st
 
 def _weak(what: str, better: str) -> Notice:
     return Notice(code="weak_key", message=f"The certificate is for {what}; use {better} for the next one.")
-
-
-def check_key_matches(certificate: x509.Certificate, key: PrivateKey, *, field: str) -> None:
-    """Check that a private key belongs to a certificate.
-
-    Raises:
-        Invalid: ``key_mismatch`` if it belongs to another one.
-    """
-    # Public values, but a comparison of keys that does not depend on where they differ needs no second thought.
-    if not hmac.compare_digest(public_key_spki(certificate), public_key_spki(key)):
-        raise key_mismatch(field)
 
 
 def key_mismatch(field: str, *, remark: str = "") -> Invalid:

@@ -62,7 +62,7 @@ class TokenAuthority:
     """Signs and verifies this server's access tokens. Safe to use from any thread.
 
     Args:
-        keys: at least one; ``use_keys`` replaces them.
+        keys: at least one; the newest signs, all of them verify.
         issuer: what ``iss`` must say, such as ``https://secrets.example.com/identity``.
         clock: tells whether a token has expired.
         clock_skew: how far in the future another server's ``iat`` may lie. ``exp`` gets no leeway.
@@ -84,10 +84,6 @@ class TokenAuthority:
     def __repr__(self) -> str:
         """Return key ids only."""
         return f"TokenAuthority(kids={list(self._ring.kids)})"
-
-    def use_keys(self, keys: Sequence[SigningKey]) -> None:
-        """Replace the keys, after one was added or taken out."""
-        self._ring = _KeyRing(keys)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Sign claims with the newest key.

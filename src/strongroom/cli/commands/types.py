@@ -33,7 +33,6 @@ ROTATING = frozenset(
 )
 
 EXAMPLE_ID = "1f6a0d4e-52c3-4a58-9b7e-8e3f1c2d4b5a"
-EXAMPLE_GROUP = "8b0b6c1e-6f0a-4b77-9a55-0d3f5b6f7a10"
 
 PAYLOAD = (
     Opt(names=("--arbitrary-payload",), to="body.payload", types=ARBITRARY, help="Text to keep."),

@@ -106,12 +106,6 @@ class Authenticator:
                 del self._tokens[next(iter(self._tokens))]
         return _use(fresh, self._clock.now(), address)
 
-    def invalidate(self) -> None:
-        """Forget everything; the next use of each token reads the store."""
-        with self._lock:
-            self._tokens.clear()
-            self._callers.clear()
-
     def _verify(self, token: str) -> tuple[IamId, ApiKeyId, datetime]:
         claims = self._signer.verify(token)
         iam_id, api_key_id, expires_at = claims.get("iam_id"), claims.get("apikey_id"), claims.get("exp")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from strongroom.domain.limits import Limits
-from strongroom.kernel.errors import Invalid, Problems
+from strongroom.kernel.errors import Problems
 
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*[A-Za-z0-9]")
 LOCK_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9\-_.]{1,63}")
@@ -72,12 +72,3 @@ def check_lock_name(problems: Problems, name: str, *, field: str) -> None:
             field,
             "A lock name has 2 to 64 characters, starts with a letter and holds letters, digits, '-', '_' and '.'.",
         )
-
-
-def collect(problems: Problems, fn: Any, *args: Any) -> Any:
-    """Call ``fn`` and note what it refuses instead of raising; returns ``None`` then."""
-    try:
-        return fn(*args)
-    except Invalid as error:
-        problems.note(error)
-        return None

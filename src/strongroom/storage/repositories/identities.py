@@ -380,10 +380,6 @@ class SqlIdentities:
             expires_at=to_microseconds(token.expires_at),
         )
 
-    def remove_refresh_token(self, digest: str) -> None:
-        """Delete the refresh token."""
-        self._connection.run(remove_by(REFRESH_TOKENS, ("digest",)), digest=digest)
-
     def purge_refresh_tokens(self, now: datetime) -> int:
         """Delete refresh tokens that have expired and return how many."""
         return self._connection.run(PURGE_TOKENS, now=to_microseconds(now))
