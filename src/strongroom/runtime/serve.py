@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -76,6 +77,9 @@ def _run(
             _announce(container, directory, port)
         container.worker.start()
         server = _Server(_uvicorn_config(container))
+        # What is there now stays: it need never be looked at again, and pages that workers share stay shared.
+        gc.freeze()
+        gc.enable()
         # Held until everything is closed: a second signal must not cut the end short.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)

@@ -77,7 +77,7 @@ class AuditEventCollection(Answer):
     next: PaginatedCollectionNext | None = None
 
 
-class AuditExportQuery(BaseModel):
+class AuditExportQuery(BaseModel, defer_build=True):
     """Parameters of an export."""
 
     from_: Annotated[DateTime | None, Field(alias="from")] = None
@@ -134,7 +134,7 @@ class JobCollection(Answer):
     jobs: list[Job]
 
 
-class JobsQuery(BaseModel):
+class JobsQuery(BaseModel, defer_build=True):
     """Parameters of the list of jobs."""
 
     kind: _Word | None = None

@@ -84,7 +84,7 @@ class SecretsLocksPaginatedCollection(Paginated):
     secrets_locks: list[SecretLocks]
 
 
-class LocksQuery(BaseModel):
+class LocksQuery(BaseModel, defer_build=True):
     """Parameters of the lists of one secret's or version's locks."""
 
     offset: int = Field(default=0, ge=0, le=1000)
@@ -93,7 +93,7 @@ class LocksQuery(BaseModel):
     search: str | None = Field(default=None, min_length=2, max_length=128)
 
 
-class SecretsLocksQuery(BaseModel):
+class SecretsLocksQuery(BaseModel, defer_build=True):
     """Parameters of the list of locked secrets."""
 
     offset: int = Field(default=0, ge=0, le=10_000_000)
@@ -102,13 +102,13 @@ class SecretsLocksQuery(BaseModel):
     groups: Annotated[str | None, comma_list({"type": "string"}, most=201)] = None
 
 
-class CreateLocksQuery(BaseModel):
+class CreateLocksQuery(BaseModel, defer_build=True):
     """Parameters of creating locks."""
 
     mode: Annotated[str | None, one_of("remove_previous", "remove_previous_and_delete")] = None
 
 
-class DeleteLocksQuery(BaseModel):
+class DeleteLocksQuery(BaseModel, defer_build=True):
     """Parameters of deleting locks."""
 
     name: Annotated[str | None, comma_list({"type": "string"}, most=1000)] = None

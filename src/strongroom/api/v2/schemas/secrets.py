@@ -535,7 +535,7 @@ class VersionAction(Answer):
 # --- query parameters
 
 
-class SecretsQuery(BaseModel):
+class SecretsQuery(BaseModel, defer_build=True):
     """Parameters of the list of secrets."""
 
     offset: int = Field(default=0, ge=0, le=10_000_000)
@@ -552,7 +552,7 @@ class SecretsQuery(BaseModel):
     match_all_labels: Annotated[str | None, comma_list({"type": "string"}, most=30)] = None
 
 
-class DeleteSecretQuery(BaseModel):
+class DeleteSecretQuery(BaseModel, defer_build=True):
     """Parameters of deleting a secret."""
 
     force_delete: bool = False
