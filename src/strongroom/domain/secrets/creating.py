@@ -109,7 +109,7 @@ class SecretCreation:
             if unit.groups.find(new.group_id) is None:
                 raise Invalid(
                     ErrorCode.INVALID_FIELD,
-                    f"secret_group_id names no secret group: {new.group_id[:64]!r}.",
+                    "secret_group_id names no secret group.",
                     field="secret_group_id",
                 )
             if unit.secrets.find_by_name(new.secret_type, new.name) is not None:

@@ -22,7 +22,7 @@ from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
 from strongroom.domain.secrets.rotating import NewVersion, SecretRotation
-from strongroom.kernel.errors import StrongroomError
+from strongroom.kernel.errors import Integrity, Internal, StrongroomError
 from strongroom.kernel.ids import AuditId, SecretId, new_uuid
 from strongroom.kernel.time import from_microseconds, to_microseconds
 
@@ -159,10 +159,11 @@ class RotationSteps:
         secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
         if secret is None:
             return Done()
-        emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=error.detail)
+        reason = _reason(error)
+        emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=reason)
         _show_status(unit, secret, "failed")
         unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
-        return Waiting(f"the next try; the last one failed: {error.detail}", now + _NEXT_TRY)
+        return Waiting(f"the next try; the last one failed: {reason}", now + _NEXT_TRY)
 
 
 def _tell(unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str) -> int:
@@ -174,13 +175,20 @@ def _tell(unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime,
     return to_microseconds(now)
 
 
+def _reason(error: StrongroomError) -> str:
+    """Return what may be told; events and jobs are read by people who must not see the server's inside."""
+    if isinstance(error, Integrity | Internal):
+        return "The server could not open or store its data; its log says more."
+    return error.detail
+
+
 def _show_status(unit: Unit, secret: Secret, status: str) -> None:
     if secret.rotation_status != status:
         unit.secrets.save(replace(secret, rotation_status=status))
 
 
 def _entry(action: Action, secret: Secret, now: datetime, error: StrongroomError | None = None) -> AuditEntry:
-    reason = Reason(code=error.code.value, type=error.code.value, message=error.detail) if error is not None else None
+    reason = Reason(code=error.code.value, type=error.code.value, message=_reason(error)) if error is not None else None
     return AuditEntry(
         id=AuditId(new_uuid()),
         time=now,
