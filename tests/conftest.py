@@ -8,22 +8,27 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from strongroom.kernel.clock import FrozenClock
-from tests.peers.in_process import server
+from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
 from tests.peers.server import live_server
 from tools import coverage_floor
 
-__all__ = ["durable_postgres", "live_server", "postgres_server", "postgres_url", "server"]
-
-START_OF_TESTS = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
+__all__ = [
+    "START_OF_TESTS",
+    "durable_postgres",
+    "live_server",
+    "postgres_server",
+    "postgres_url",
+    "prepared_data_dir",
+    "server",
+]
 
 # The same examples in every run: a change is judged by its own merits. `make soak` looks for new ones.
 hypothesis.settings.register_profile(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +20,8 @@ from strongroom.runtime.container import Container, build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.settings import load_settings
 from tests.peers.server import Answer
+
+START_OF_TESTS = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
 
 
 class InProcess:
@@ -153,8 +157,17 @@ def in_process(path: Path, clock: FrozenClock, **settings: object) -> Iterator[I
             container.close()
 
 
+@pytest.fixture(scope="session")
+def prepared_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a data directory to copy: a first start makes keys, which takes longer than most tests."""
+    path = tmp_path_factory.mktemp("prepared") / "data"
+    with in_process(path, FrozenClock(START_OF_TESTS)):
+        return path
+
+
 @pytest.fixture
-def server(data_dir: Path, clock: FrozenClock) -> Iterator[InProcess]:
+def server(prepared_data_dir: Path, data_dir: Path, clock: FrozenClock) -> Iterator[InProcess]:
     """Give a fresh server with a frozen clock."""
+    shutil.copytree(prepared_data_dir, data_dir)
     with in_process(data_dir, clock) as running:
         yield running
