@@ -7,11 +7,13 @@ short, else in a thread; changes go to the store's writer and are awaited.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -37,8 +39,10 @@ from strongroom.kernel.errors import (
     NotFound,
     StrongroomError,
     Unauthenticated,
+    Unavailable,
 )
 from strongroom.kernel.ids import AuditId
+from strongroom.kernel.secret import scrub
 
 T = TypeVar("T")
 Encoder = Callable[[Any], bytes]
@@ -53,8 +57,14 @@ _MAX_TOKEN: Final = 16_384
 _MAX_PARAMETERS: Final = 100
 _MAX_TARGET: Final = 512
 _MAX_REASON: Final = 2048
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 _CONTROLS: Final = dict.fromkeys([*range(0x20), 0x7F], "\N{REPLACEMENT CHARACTER}")
 _LOOP_WORK: Final = (Work.POINT, Work.WRITE)
+_LARGE_BODY: Final = 64 * 1024
+"""Taking a larger body apart would hold up every other request; it is done in a thread."""
+_SLOW_THREADS: Final = 4
+_SLOW_WAITING: Final = 200
+"""Each holds its request body in memory."""
 
 
 class Observer(Protocol):
@@ -78,10 +88,14 @@ class Edge:
         self._addresses = addresses
         self._inline = services.storage.reads_inline
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="strongroom-request")
+        # Of their own: a few requests for big RSA keys must not keep logins, lists and reads waiting.
+        self._slow_threads = ThreadPoolExecutor(max_workers=_SLOW_THREADS, thread_name_prefix="strongroom-slow")
+        self._slow_now = 0
 
     def close(self) -> None:
         """End the worker threads after their present work."""
         self._threads.shutdown(wait=True)
+        self._slow_threads.shutdown(wait=True)
 
     async def run(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one request through its operation and answer it."""
@@ -136,7 +150,7 @@ class Edge:
         _check_accept(call)
         if operation.method in ("POST", "PUT", "PATCH"):
             call.raw_body = await read_body(call, receive, self._services.limits.request_bytes)
-        outcome = await self._do(operation.handler, call, operation.work_of(call))
+        outcome = await self._do(operation.handler, call, _work_of(call))
         if isinstance(outcome, Pending):
             return await self._commit(call, outcome)
         if operation.audit:
@@ -156,9 +170,24 @@ class Edge:
         return pending.reply(result)
 
     async def _do(self, fn: Callable[[Call], T], call: Call, work: Work) -> T:
+        if work is Work.SLOW_WRITE:
+            return await self._do_slowly(fn, call)
         if self._inline and work in _LOOP_WORK:
             return fn(call)
         return await asyncio.get_running_loop().run_in_executor(self._threads, fn, call)
+
+    async def _do_slowly(self, fn: Callable[[Call], T], call: Call) -> T:
+        if self._slow_now >= _SLOW_THREADS + _SLOW_WAITING:
+            raise Unavailable(
+                ErrorCode.UNAVAILABLE,
+                "Too many requests that need keys or checks wait already.",
+                retry_after=timedelta(seconds=1),
+            )
+        self._slow_now += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow_threads, fn, call)
+        finally:
+            self._slow_now -= 1
 
     async def _authenticate(self, call: Call) -> Principal:
         token = _bearer(call.headers)
@@ -203,7 +232,7 @@ class Edge:
                 credential_id=principal.credential_id,
             ),
             action=call.operation.audit_name,
-            target=_storable(call.target),
+            target=_storable(call.target if reason is None else _named_safely(call.target)),
             outcome=outcome,
             reason=reason,
             request_id=call.request_id,
@@ -273,6 +302,15 @@ def method_not_allowed(_: Call) -> Reply:
     )
 
 
+def _work_of(call: Call) -> Work:
+    """Tell where a request belongs whose body has been read."""
+    if len(call.raw_body) <= _LARGE_BODY:
+        return call.operation.work_of(call)
+    # Not asked about its contents: that, too, would take it apart here.
+    work = call.operation.work
+    return Work.SCAN if work in _LOOP_WORK else work
+
+
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
@@ -299,6 +337,20 @@ def _check_path(call: Call) -> None:
     # No name or id holds one, and PostgreSQL cannot even look for it.
     if any("\0" in value for value in call.path.values()):
         not_found(call)
+
+
+def _named_safely(target: Target) -> Target:
+    """Drop what a refused request wrote where a name or an id belongs, and what is neither.
+
+    People paste keys and passwords into the wrong fields; the trail keeps its records for ever.
+    """
+    chosen = {"id": target.id, "name": target.name, "secret_group_id": target.secret_group_id}
+    dropped = {
+        name: None
+        for name, text in chosen.items()
+        if text is not None and (_PLAIN_NAME.fullmatch(text) is None or scrub(text) != text)
+    }
+    return replace(target, **dropped) if dropped else target
 
 
 def _storable(target: Target) -> Target:

@@ -54,13 +54,18 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 class _Schemas(GenerateJsonSchema):
     """Writes schemas the way the API means them.
 
-    Answers (mode ``serialization``) never hold null: what has no value is absent. Requests may
-    give null where the model allows it; a default of null says nothing and is left out.
+    In an answer (mode ``serialization``) what may be absent is never null: it is absent; only a
+    required member may hold null. Requests may give null where the model allows it; a default of
+    null says nothing and is left out.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._optional: set[int] = set()
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         inner = self.generate_inner(schema["schema"])
-        if self.mode == "serialization":
+        if self.mode == "serialization" and id(schema) in self._optional:
             return inner
         if isinstance(inner.get("type"), str) and "enum" not in inner and "const" not in inner:
             return {**inner, "type": [inner["type"], "null"]}
@@ -68,6 +73,7 @@ class _Schemas(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         if schema.get("default", ...) is None:
+            self._optional.add(id(schema["schema"]))
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 

@@ -22,6 +22,7 @@ from strongroom.kernel.errors import (
     Unavailable,
     Upstream,
 )
+from strongroom.kernel.secret import scrub
 
 T = TypeVar("T")
 
@@ -86,7 +87,8 @@ def visible_detail(error: StrongroomError) -> str:
     """Return the sentence that may leave the process."""
     if isinstance(error, _HIDDEN):
         return "The server could not complete the request. Give the trace id to its operator."
-    return error.detail
+    # A detail may name what was sent, and people put keys and tokens into the wrong fields.
+    return scrub(error.detail)
 
 
 def errors_reply(error: StrongroomError, trace: str, base_url: str = "") -> Reply:
@@ -113,7 +115,7 @@ def _one(error: StrongroomError, base_url: str) -> dict[str, Any]:
         item["message"] = f"{detail} {error.hint}"
     if error.field:
         # Members of the API are written in lower case, headers are not.
-        item["target"] = {"type": "header" if error.field[0].isupper() else "field", "name": error.field}
+        item["target"] = {"type": "header" if error.field[0].isupper() else "field", "name": scrub(error.field)}
     if error.help_page:
         item["more_info"] = f"{base_url}/docs/guide/{error.help_page}"
     return item

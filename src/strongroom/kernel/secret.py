@@ -1,10 +1,25 @@
-"""A value that does not show itself."""
+"""Values that do not show themselves, and texts without those that somebody put in the wrong place."""
 
 from __future__ import annotations
 
-from typing import Generic, NoReturn, TypeVar
+import re
+from typing import Final, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
+
+STARS: Final = "***"
+_SECRET_TEXT: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
+    r"|\bsr_[\w-]{20,}"
+    r"|(?<=[Bb]earer )[^\s\"']{8,}",
+    re.DOTALL,
+)
+
+
+def scrub(text: str) -> str:
+    """Return the text without anything that looks like a private key, a token or an API key."""
+    return _SECRET_TEXT.sub(STARS, text)
 
 
 class Secret(Generic[T]):

@@ -408,7 +408,7 @@ def test_an_operation_that_is_not_audited_leaves_no_record() -> None:
 def test_what_the_client_chose_is_made_storable_for_the_trail() -> None:
     def handler(call: Call) -> Reply:
         call.target = Target(type="secret", id="a\0b", name="n\n" * 1000)
-        raise Invalid(ErrorCode.UNKNOWN_FIELD, "x\0y is not a field.")
+        return Reply(body={})
 
     server = Server([operation(handler)])
 
@@ -419,8 +419,25 @@ def test_what_the_client_chose_is_made_storable_for_the_trail() -> None:
     assert entry.target.name is not None
     assert len(entry.target.name) == 512
     assert entry.target.name.isprintable()
+
+
+def test_a_refused_request_leaves_no_secret_of_a_wrong_field_in_the_trail() -> None:
+    key = "sr_" + "k" * 40
+
+    def handler(call: Call) -> Reply:
+        call.target = Target(type="secret", id=key, name="pass word!", secret_group_id="default")
+        raise Invalid(ErrorCode.UNKNOWN_FIELD, f"x\0y {key} is not a field.", field=key)
+
+    server = Server([operation(handler)])
+
+    answer = server.ask("GET", "/things")
+
+    (entry,) = server.storage.trail
+    assert entry.target == Target(type="secret", secret_group_id="default")
     assert entry.reason is not None
     assert "\0" not in entry.reason.message
+    assert key not in entry.reason.message
+    assert key.encode() not in answer.raw
 
 
 def test_the_observer_hears_every_answer() -> None:

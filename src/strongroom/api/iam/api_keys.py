@@ -241,6 +241,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag=TAG,
         response=ApiKeyAnswer,
         request_headers={"IAM-ApiKey": "the text of the key"},
+        more_answers={404: None},
         target_type=_TARGET,
         audit_as="api-key.read",
     ),

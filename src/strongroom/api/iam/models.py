@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(max_length=4096)]
+# PostgreSQL stores no NUL, and nothing here has one.
+Text = Annotated[str, Field(max_length=4096, pattern=r"^[^\u0000]*$")]
 PageSize = Annotated[int, Field(ge=1, le=100)]
 Offset = Annotated[int, Field(ge=0, le=10**9)]
 
@@ -17,13 +18,13 @@ Offset = Annotated[int, Field(ge=0, le=10**9)]
 class Request(BaseModel):
     """A request body or query; unknown members are ignored."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 class Answer(BaseModel):
     """An answer; a description for OpenAPI."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 # --- tokens
@@ -125,8 +126,8 @@ class ApiKeyAnswer(Answer):
     iam_id: str
     account_id: str
     apikey: str
-    expires_at: str | None = None
-    last_used_at: str | None = None
+    expires_at: str | None
+    last_used_at: str | None
     allowed_networks: list[str]
 
 
@@ -223,7 +224,7 @@ class PolicyBody(Request):
             ]
         ]
     )
-    description: str | None = None
+    description: Text | None = None
 
 
 class PolicyState(Request):
@@ -239,7 +240,7 @@ class V2PolicyBody(Request):
     control: Any
     subject: Any
     resource: Any
-    description: str | None = None
+    description: Text | None = None
 
 
 class ListPoliciesQuery(Request):

@@ -75,7 +75,8 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/identity/token",
         action="public",
         handler=create_token,
-        work=Work.SLOW_WRITE,
+        # A signature is quick beside what slow writes do, and a login must not wait for one of those.
+        work=Work.SCAN,
         summary="Get an access token for an API key",
         description=(
             "Grants: urn:ibm:params:oauth:grant-type:apikey and refresh_token. A refresh token is given only to "

@@ -230,9 +230,7 @@ class AccessGroups:
         def join(unit: Unit, member: NewMember) -> MemberOutcome:
             identity = find_identity(unit, member.iam_id)
             if identity is None:
-                error: StrongroomError = NotFound(
-                    ErrorCode.NOT_FOUND, f"There is no user or service ID {member.iam_id!r}."
-                )
+                error: StrongroomError = NotFound(ErrorCode.NOT_FOUND, "There is no such user or service ID.")
                 return MemberOutcome(iam_id=member.iam_id, error=error)
             own_type = MEMBER_TYPES[identity.kind]
             if member.type != own_type:

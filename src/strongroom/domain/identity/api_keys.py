@@ -137,9 +137,7 @@ class ApiKeys:
 
         def commit(unit: Unit) -> CreatedApiKey:
             if find_identity(unit, iam_id) is None:
-                raise Invalid(
-                    ErrorCode.INVALID_FIELD, f"iam_id: there is no user or service ID {iam_id!r}.", field="iam_id"
-                )
+                raise Invalid(ErrorCode.INVALID_FIELD, "iam_id: there is no such user or service ID.", field="iam_id")
             present = unit.identities.api_keys(iam_id=iam_id, limit=1, offset=0).total
             if present >= self._limits.api_keys_per_identity:
                 raise LimitReached(

@@ -204,7 +204,7 @@ class _Reader:
             if key not in set(SubjectKind):
                 self._problems.add(
                     f"{field}[{index}].{naming}",
-                    f"{field}[{index}].{naming} must be 'iam_id' or 'access_group_id', not {key[:64]!r}.",
+                    f"{field}[{index}].{naming} must be 'iam_id' or 'access_group_id'.",
                 )
             elif not text:
                 self._problems.add(f"{field}[{index}].value", f"{field}[{index}].value must not be empty.")
@@ -223,12 +223,11 @@ class _Reader:
             if match is None:
                 self._problems.add(
                     where,
-                    f"{where} must be the resource name of a role such as {role_id(Role.READER)}, "
-                    f"not {identifier[:128]!r}.",
+                    f"{where} must be the resource name of a role such as {role_id(Role.READER)}.",
                 )
             elif match[1] not in set(Role):
                 known = ", ".join(Role)
-                self._problems.add(where, f"{where} names the role {match[1][:64]!r}; there are {known}.")
+                self._problems.add(where, f"{where} names no role of this service; there are {known}.")
             else:
                 self._roles.setdefault(Role(match[1]), identifier)
 
@@ -257,9 +256,7 @@ class _Reader:
             elif key in self._attributes:
                 self._problems.add(f"{where}.{naming}", f"{where}.{naming}: {key} is there twice.")
             elif not self._own[key](text):
-                self._problems.add(
-                    f"{where}.value", f"{where}.value of {key} must be {self._expected[key]!r}, not {text[:128]!r}."
-                )
+                self._problems.add(f"{where}.value", f"{where}.value of {key} must be {self._expected[key]!r}.")
             else:
                 kept = {"key": key, "value": text}
                 self._attributes[key] = kept if operator is None else {**kept, "operator": operator}
@@ -316,14 +313,14 @@ class _Reader:
         found: list[str | None] = []
         for name in (naming, "value"):
             value = item.get(name)
-            if isinstance(value, str):
+            if isinstance(value, str) and "\0" not in value:
                 found.append(value)
                 continue
             found.append(None)
             if value is None:
                 self._missing(f"{where}.{name}")
             else:
-                self._problems.add(f"{where}.{name}", f"{where}.{name} must be text.")
+                self._problems.add(f"{where}.{name}", f"{where}.{name} must be text without NUL characters.")
         return found[0], found[1]
 
     def _missing(self, field: str) -> None:

@@ -125,7 +125,8 @@ class TokenExchange:
         if grant == GRANT_ASSUME:
             text = "grant_type: there are no trusted profiles on this server that could be assumed."
         else:
-            text = f"grant_type {grant[:128]!r} is not supported."
+            # Not shown: it may be the key, in the wrong field.
+            text = "grant_type: this grant is not supported."
         raise Invalid(ErrorCode.NOT_SUPPORTED, text, field="grant_type", hint=f"Use {GRANT_API_KEY} with an API key.")
 
     def _log_in(

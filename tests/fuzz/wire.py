@@ -1,0 +1,123 @@
+"""Requests that no client library would send, through the whole server in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote
+
+import requests
+from schemathesis.core.transport import Response
+from starlette.routing import Route
+
+from strongroom.api.edge import PathEndpoint
+from strongroom.kernel.clock import FrozenClock
+from tests.conftest import START_OF_TESTS
+from tests.peers.in_process import InProcess, in_process
+from tests.peers.server import Answer
+
+HOST = "strongroom.example.com"
+BASE = f"https://{HOST}"
+
+
+class Wire:
+    """Sends requests as they are, all on one event loop.
+
+    Attributes:
+        bugs: tracebacks of what the server itself called a bug.
+    """
+
+    def __init__(self, server: InProcess) -> None:
+        self.server = server
+        self.bugs: list[str] = []
+        self._runner = asyncio.Runner()
+        self._listen()
+
+    def _listen(self) -> None:
+        routes = self.server.container.app.routes
+        endpoint = cast("PathEndpoint", next(route.endpoint for route in routes if isinstance(route, Route)))
+        observer: Any = endpoint._edge._observer
+        observer.crashed = lambda _, error: self.bugs.append("".join(traceback.format_exception(error)))
+
+    def send(self, prepared: requests.PreparedRequest) -> Response:
+        """Send a request that was prepared for a network."""
+        assert prepared.url is not None
+        body = prepared.body or b""
+        answer = self.exchange(
+            prepared.method or "GET",
+            prepared.url.removeprefix(BASE),
+            {name: _text(value) for name, value in prepared.headers.items()},
+            body.encode() if isinstance(body, str) else body,
+        )
+        return Response(
+            status_code=answer.status,
+            headers={name: [value] for name, value in answer.headers.items()},
+            content=answer.raw,
+            request=prepared,
+            elapsed=0.0,
+            verify=True,
+        )
+
+    def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Send one request from its parts and wait for the whole answer."""
+        return self._runner.run(self._exchange(method, target, headers, body))
+
+    async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        raw_path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "https",
+            "path": unquote(raw_path),  # as the HTTP server does, undecodable bytes replaced
+            "raw_path": raw_path.encode("latin-1", "replace"),
+            "query_string": query.encode("latin-1", "replace"),
+            "root_path": "",
+            "headers": [(b"host", HOST.encode()), *_encoded(headers)],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 8443),
+        }
+        sent = [{"type": "http.request", "body": body, "more_body": False}]
+        got: list[dict[str, Any]] = []
+
+        async def receive() -> Any:
+            return sent.pop() if sent else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            got.append(message)
+
+        await self.server.container.app(scope, receive, send)
+        start, *parts = got
+        return Answer(
+            status=start["status"],
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]},
+            raw=b"".join(part.get("body", b"") for part in parts),
+        )
+
+    def close(self) -> None:
+        """End the event loop."""
+        self._runner.close()
+
+
+@contextmanager
+def wired(path: Path, **settings: object) -> Iterator[Wire]:
+    """Run a server for the length of a block, with a clock that stands still."""
+    with in_process(path, FrozenClock(START_OF_TESTS), **settings) as server:
+        wire = Wire(server)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
