@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,8 +28,15 @@ JSON_BODY: Final = ("application/json",)
 MERGE_PATCH: Final = ("application/merge-patch+json", "application/json")
 FORM_BODY: Final = ("application/x-www-form-urlencoded",)
 _MAX_DEPTH: Final = 100
+_MAX_VALUES: Final = 262_144
+"""Members and items in one body: what the largest allowed value of a ``kv`` secret can hold, and not the million
+that fit into a request and cost a gigabyte to look at."""
+_TOO_MANY: Final = f"it has more than {_MAX_VALUES} members and items"
+_JSON_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _MAX_PROBLEMS: Final = 100
-"""So many are shown; a body may break rules a million times."""
+"""So many are shown; a body may break rules a hundred thousand times."""
+_MAX_COLLECTED: Final = 10_000
+"""Beyond so many the library's list of them would take more memory than it is worth."""
 _MAX_LOCATION: Final = 200
 """Names of unknown members are the client's; they are shown, but not at any length."""
 
@@ -233,8 +241,15 @@ def decode_json(raw: bytes) -> Any:
     """
     if not raw:
         raise Invalid(ErrorCode.MALFORMED_REQUEST, "The request needs a JSON body; it is empty.")
+    if raw.count(b"[") + raw.count(b"{") > _MAX_VALUES:
+        # Objects and lists are what is dear to make; those that stand in texts are none.
+        bare = _JSON_TEXT.sub(b"", raw)
+        if bare.count(b"[") + bare.count(b"{") > _MAX_VALUES:
+            raise _malformed(_TOO_MANY)
     try:
         value = msgspec.json.decode(raw)
+        # Before anything that is slow: its cost grows with what is found here.
+        _check_shape(value)
         # The quick decoder keeps the last of two members with one name; a checker that kept the first would differ.
         _STRICT.decode(raw.decode())
     except msgspec.DecodeError as error:
@@ -243,8 +258,6 @@ def decode_json(raw: bytes) -> Any:
         raise _malformed("it is not UTF-8") from None
     except RecursionError:
         raise _malformed(f"it is nested deeper than {_MAX_DEPTH} levels") from None
-    if _is_deep(value):
-        raise _malformed(f"it is nested deeper than {_MAX_DEPTH} levels")
     return value
 
 
@@ -256,19 +269,23 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 _STRICT: Final = json.JSONDecoder(object_pairs_hook=_once)
 
 
-def _is_deep(value: Any) -> bool:
+def _check_shape(value: Any) -> None:
+    """Refuse what is nested too deeply or has too many members; looks no further than the limits."""
     # Far below the interpreter's own limit, which would strike later, where nobody expects it.
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return False
-    return any(isinstance(item, dict | list) for item in level)
+    level = [value] if isinstance(value, dict | list) else []
+    found = depth = 0
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise _malformed(f"it is nested deeper than {_MAX_DEPTH} levels")
+        below: list[Any] = []
+        for item in level:
+            found += len(item)
+            if found > _MAX_VALUES:
+                raise _malformed(_TOO_MANY)
+            children = item.values() if isinstance(item, dict) else item
+            below += [child for child in children if isinstance(child, dict | list)]
+        level = below
 
 
 def _malformed(reason: str) -> Invalid:
@@ -283,6 +300,13 @@ def _is_tagged(adapter: TypeAdapter[Any]) -> bool:
 
 
 def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid:
+    count = error.error_count()
+    if count > _MAX_COLLECTED:
+        return Invalid(
+            ErrorCode.INVALID_FIELD,
+            f"The request breaks the rules for its fields in {count} places.",
+            hint="Check its shape against /openapi.json.",
+        )
     causes = []
     for item in error.errors(include_url=False, include_context=True, include_input=False)[:_MAX_PROBLEMS]:
         # Locations inside a tagged union start with the tag, which is no member of the request.
