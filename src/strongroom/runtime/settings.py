@@ -27,6 +27,7 @@ from pydantic import (
 
 from strongroom.domain.limits import Limits
 from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.pki.load import MAX_PEM_CHARACTERS
 
 PREFIX: Final = "STRONGROOM_"
 FILE: Final = "strongroom.toml"
@@ -265,9 +266,9 @@ def unknown_variables() -> list[str]:
     They are told about and not refused: container platforms set variables with the name of a
     service, and one environment may serve two versions.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
-    found = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-    return [name + _meant(name, known) for name in found]
+    known = {name.upper() for name in Settings.model_fields} | {name.removeprefix(PREFIX) for name in OTHER_VARIABLES}
+    found = sorted(name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX))
+    return [f"{PREFIX}{name}{_meant(name, known, PREFIX)}" for name in found if name not in known]
 
 
 def describe(settings: Settings) -> Iterator[SettingView]:
@@ -346,6 +347,11 @@ def _unknown_limits(given: Mapping[str, _Given]) -> Iterator[Invalid]:
     for name in item.value if item is not None and isinstance(item.value, dict) else ():
         if name not in known:
             yield _problem(f"limits.{name}", item, f"is no limit; the limits are {', '.join(known)}")
+    # The readers of certificates take no more from anybody.
+    characters = item.value.get("certificate_characters", 1) if item and isinstance(item.value, dict) else 1
+    if item and isinstance(characters, int) and characters > MAX_PEM_CHARACTERS:
+        what = f"must be a whole number from 1 to {MAX_PEM_CHARACTERS}, not {characters}"
+        yield _problem("limits.certificate_characters", item, what)
 
 
 def _problems(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[Invalid]:
@@ -370,7 +376,7 @@ def _problems(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[I
 
 def _problem(name: str, item: _Given | None, what: str) -> Invalid:
     place = f" ({item.place})" if item is not None else ""
-    return Invalid(ErrorCode.SETTINGS_INVALID, f"{name}{place} {what}.", field=name)
+    return Invalid(ErrorCode.SETTINGS_INVALID, f"{name}{place} {what}{'' if what.endswith('?') else '.'}", field=name)
 
 
 def _shown(value: Any) -> str:
@@ -378,9 +384,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; is {close[0]} meant?" if close else ""
+def _meant(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f"; is {prefix}{close[0]} meant?" if close else ""
 
 
 def _together(settings: Settings) -> Iterator[Invalid]:

@@ -53,13 +53,16 @@ def server(
 ) -> int:
     """Load the settings and serve until told to stop."""
     # Nothing that is imported becomes garbage: looking for it takes a tenth of the time to start. Serving switches
-    # the collector on again.
+    # the collector on again when everything is there.
     gc.disable()
-    from strongroom.runtime.serve import serve
-    from strongroom.runtime.settings import load_settings
+    try:
+        from strongroom.runtime.serve import serve
+        from strongroom.runtime.settings import load_settings
 
-    flags = given(data_dir=data_dir, listen=listen, http=http, workers=workers, database_url=database_url)
-    return serve(load_settings(flags))
+        flags = given(data_dir=data_dir, listen=listen, http=http, workers=workers, database_url=database_url)
+        return serve(load_settings(flags))
+    finally:
+        gc.enable()
 
 
 @command(

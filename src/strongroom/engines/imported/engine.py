@@ -108,6 +108,13 @@ class ImportedEngine:
 
 
 def _examine(work: Work, values: Mapping[str, Any]) -> ImportedFacts:
+    most = work.limits.certificate_characters
+    problems = Problems()
+    for name in _PARTS:
+        given = len(values.get(name) or "")
+        if given > most:
+            problems.add(name, f"{name} must have at most {most} characters; it has {given}.")
+    problems.raise_any()
     arguments = (values["certificate"], values.get("private_key"), values.get("intermediate"), work.clock.now())
     if values.get("private_key") is None:
         return examine_import(*arguments)
