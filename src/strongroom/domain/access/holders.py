@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from strongroom.domain.access.actions import PLATFORM_ROLES, ROLE_ACTIONS, Action, Role
-from strongroom.domain.identity.model import Membership, Policy, SubjectKind
+from strongroom.domain.identity.grants import all_members, all_policies
+from strongroom.domain.identity.model import SubjectKind
 from strongroom.domain.ports import ReadUnit
 from strongroom.kernel.ids import AccessGroupId, GroupId, IamId
 
 INSTANCE_SCOPE: Final = "instance"
-_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ def holders(unit: ReadUnit, group_id: GroupId) -> list[Holder]:
     both follow the rule of `principals.scope_of`.
     """
     found: list[Holder] = []
-    for policy in _policies(unit):
+    for policy in all_policies(unit):
         roles = tuple(role for role in policy.roles if _reaches_secrets(role))
         if not roles or policy.group_id not in {None, group_id}:
             continue
@@ -50,33 +49,13 @@ def holders(unit: ReadUnit, group_id: GroupId) -> list[Holder]:
             continue
         found += [
             Holder(iam_id=member.iam_id, name=_name(unit, member.iam_id), roles=roles, scope=scope, via=policy.subject)
-            for member in _members(unit, AccessGroupId(policy.subject))
+            for member in all_members(unit, AccessGroupId(policy.subject))
         ]
     return sorted(found, key=lambda holder: (holder.name, holder.iam_id, holder.scope, holder.via))
 
 
 def _reaches_secrets(role: Role) -> bool:
     return role not in PLATFORM_ROLES and Action.SECRET_METADATA_READ in ROLE_ACTIONS[role]
-
-
-def _policies(unit: ReadUnit) -> Iterator[Policy]:
-    offset = 0
-    while True:
-        page = unit.identities.policies(limit=_BATCH, offset=offset)
-        yield from page.items
-        offset += len(page.items)
-        if not page.items or offset >= page.total:
-            return
-
-
-def _members(unit: ReadUnit, access_group: AccessGroupId) -> Iterator[Membership]:
-    offset = 0
-    while True:
-        page = unit.identities.members(access_group, limit=_BATCH, offset=offset)
-        yield from page.items
-        offset += len(page.items)
-        if not page.items or offset >= page.total:
-            return
 
 
 def _name(unit: ReadUnit, iam_id: IamId) -> str:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from strongroom.domain.access.actions import Role
 from strongroom.domain.access.principals import Grant, Principal, PrincipalKind
-from strongroom.domain.identity.model import AccessGroup, ApiKey, Policy, SubjectKind, UserOrigin, UserState
+from strongroom.domain.identity.model import (
+    AccessGroup,
+    ApiKey,
+    Membership,
+    Policy,
+    SubjectKind,
+    UserOrigin,
+    UserState,
+)
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import Conflict, ErrorCode
 from strongroom.kernel.ids import AccessGroupId, IamId
+from strongroom.kernel.result import Page
+
+T = TypeVar("T")
 
 PAGE = 500
 
@@ -96,20 +108,28 @@ def is_service_id(iam_id: IamId) -> bool:
 
 def all_keys_of(unit: ReadUnit, iam_id: IamId | None) -> Iterator[ApiKey]:
     """Yield every API key of the identity, or of all."""
-    offset = 0
-    while True:
-        page = unit.identities.api_keys(iam_id=iam_id, limit=PAGE, offset=offset)
-        yield from page.items
-        offset += len(page.items)
-        if not page.items or offset >= page.total:
-            return
+    return _all(lambda offset: unit.identities.api_keys(iam_id=iam_id, limit=PAGE, offset=offset))
 
 
 def all_access_groups(unit: ReadUnit, iam_id: IamId | None = None) -> Iterator[AccessGroup]:
     """Yield every access group, or every one that the identity belongs to."""
+    return _all(lambda offset: unit.identities.access_groups(limit=PAGE, offset=offset, iam_id=iam_id))
+
+
+def all_members(unit: ReadUnit, group_id: AccessGroupId) -> Iterator[Membership]:
+    """Yield every membership of an access group."""
+    return _all(lambda offset: unit.identities.members(group_id, limit=PAGE, offset=offset))
+
+
+def all_policies(unit: ReadUnit) -> Iterator[Policy]:
+    """Yield every policy."""
+    return _all(lambda offset: unit.identities.policies(limit=PAGE, offset=offset))
+
+
+def _all(page_at: Callable[[int], Page[T]]) -> Iterator[T]:
     offset = 0
     while True:
-        page = unit.identities.access_groups(limit=PAGE, offset=offset, iam_id=iam_id)
+        page = page_at(offset)
         yield from page.items
         offset += len(page.items)
         if not page.items or offset >= page.total:
@@ -157,31 +177,13 @@ def _administers(unit: ReadUnit, iam_id: IamId) -> bool:
 
 
 def _administrators(unit: ReadUnit) -> Iterator[IamId]:
-    for policy in _administrator_policies(unit):
+    for policy in all_policies(unit):
+        if policy.group_id is not None or Role.ADMINISTRATOR not in policy.roles:
+            continue
         if policy.subject_kind is SubjectKind.IAM_ID:
             yield IamId(policy.subject)
         else:
-            yield from _members(unit, AccessGroupId(policy.subject))
-
-
-def _administrator_policies(unit: ReadUnit) -> Iterator[Policy]:
-    offset = 0
-    while True:
-        page = unit.identities.policies(limit=PAGE, offset=offset)
-        yield from (policy for policy in page.items if policy.group_id is None and Role.ADMINISTRATOR in policy.roles)
-        offset += len(page.items)
-        if not page.items or offset >= page.total:
-            return
-
-
-def _members(unit: ReadUnit, group_id: AccessGroupId) -> Iterator[IamId]:
-    offset = 0
-    while True:
-        page = unit.identities.members(group_id, limit=PAGE, offset=offset)
-        yield from (member.iam_id for member in page.items)
-        offset += len(page.items)
-        if not page.items or offset >= page.total:
-            return
+            yield from (member.iam_id for member in all_members(unit, AccessGroupId(policy.subject)))
 
 
 def _can_log_in(unit: ReadUnit, iam_id: IamId, now: datetime) -> bool:
