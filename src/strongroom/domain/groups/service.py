@@ -124,7 +124,7 @@ class SecretGroups:
             if count:
                 raise Conflict(
                     ErrorCode.GROUP_NOT_EMPTY,
-                    f"The secret group still holds {count} secrets; delete them first.",
+                    f"The secret group still holds {count} {'secret' if count == 1 else 'secrets'}; empty it first.",
                 )
             while found := unit.identities.policies(group_id=group.id).items:
                 for policy in found:
