@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from strongroom.domain.audit.chain import VerificationResult
 from strongroom.kernel.errors import Conflict, ErrorCode, Integrity, StrongroomError
 from tests.unit.cli.conftest import JOB_ID, Answer, FakeServer, Strongroom, refusal
 
@@ -264,23 +265,17 @@ def test_a_broken_trail_ends_with_a_failure_and_still_prints_the_result(
     assert json.loads(ran.err)["errors"][0]["code"] == "integrity_failed"
 
 
-@dataclass(frozen=True)
-class Verification:
-    verified: bool
-    streams: int
-    records: int
-    first_broken: str | None
-
-
 @pytest.fixture
 def chain(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
 
-    def verify_export(lines: Iterable[str], public_key: str | None) -> Verification:
+    def verify_export(lines: Iterable[str], public_key: str | None) -> VerificationResult:
         found = [line.strip() for line in lines]
         seen.append((found, public_key))
         broken = next((line for line in found if line == "broken"), None)
-        return Verification(broken is None, 1, len(found), broken)
+        return VerificationResult(
+            verified=broken is None, streams=1, records=len(found), first_broken=broken, signers=("a2V5",)
+        )
 
     monkeypatch.setattr("strongroom.domain.audit.chain.verify_export", verify_export)
     return seen
@@ -290,7 +285,18 @@ def test_an_export_is_checked_without_a_server(alone: Strongroom, chain: list[An
     (tmp_path / "audit.ndjson").write_text("{}\n{}\n")
     (tmp_path / "audit.pub").write_text("a2V5\n")
     ran = alone("audit", "verify", "audit.ndjson", "--public-key", "audit.pub", "-o", "json")
-    assert (ran.code, ran.json) == (0, {"verified": True, "streams": 1, "records": 2})
+    assert (ran.code, ran.json) == (
+        0,
+        {
+            "verified": True,
+            "streams": 1,
+            "records": 2,
+            "checkpoints": 0,
+            "uncovered": 0,
+            "partial": False,
+            "signers": ["a2V5"],
+        },
+    )
     assert chain == [(["{}", "{}"], "a2V5")]
     (tmp_path / "audit.ndjson").write_text("broken\n")
     ran = alone("audit", "verify", "audit.ndjson")
