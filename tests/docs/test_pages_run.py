@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import ROOT, LiveServer
+from tests.docs.conftest import ROOT, Reader
 from tests.docs.pages import is_shown, read_steps, run_steps
 
 GUIDE = ROOT / "docs" / "guide"
@@ -28,13 +28,13 @@ PAGES = sorted(
 @pytest.mark.peers
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", PAGES)
-def test_page_does_what_it_says(name: str, live_server: LiveServer, tmp_path: Path) -> None:
+def test_page_does_what_it_says(name: str, reader: Reader, tmp_path: Path) -> None:
     page = ROOT / name
     steps = read_steps(page, name=name, strict=page.parent != OPERATIONS)
     if page.parent != ROOT and page != START:
         steps = [*read_steps(START, name="docs/guide/README.md"), *steps]
-    (tmp_path / "data").symlink_to(live_server.data)
-    environment = {**live_server.environment, "HOME": str(tmp_path)}
+    (tmp_path / "data").symlink_to(reader.data)
+    environment = {**reader.environment, "HOME": str(tmp_path)}
 
     outcome = run_steps(steps, folder=tmp_path, environment=environment)
 
