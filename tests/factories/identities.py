@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from strongroom.domain.access.actions import Role
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change
@@ -134,6 +136,14 @@ def token_authority(clock: FrozenClock) -> TokenAuthority:
 @lru_cache(maxsize=1)
 def _signing_key() -> SigningKey:
     return SigningKey.from_pem(generate_signing_key(), created_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a store to copy: making its schema takes longer than most tests."""
+    path = tmp_path_factory.mktemp("identities") / "empty.db"
+    open_storage(path, stream="test").close()
+    return path
 
 
 def make_world(database: str | Path, clock: FrozenClock, *, limits: Limits | None = None) -> World:

@@ -24,8 +24,10 @@ from strongroom.api.services import Services
 from strongroom.domain.access.actions import Role
 from strongroom.domain.identity.model import ServiceId
 from strongroom.kernel.clock import FrozenClock
-from strongroom.storage.store import open_storage
-from tests.factories.identities import INSTANCE, World, make_world
+from tests.factories.identities import INSTANCE, World, empty_store, make_world
+from tests.peers import server as peers
+
+__all__ = ["empty_store"]
 
 URL = "https://strongroom.example.com"
 ADMINISTRATOR = "administrator"
@@ -45,16 +47,7 @@ class Silence:
         self.crashes.append(error)
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.raw)
-
+class Answer(peers.Answer):
     @property
     def etag(self) -> str:
         return self.headers["etag"]
@@ -138,13 +131,6 @@ class Server:
         if roles:
             self.world.grant(made.iam_id, *roles, group=group)
         return made, self.world.log_in(self.world.key_of(made.iam_id))
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("iam") / "empty.db"
-    open_storage(path, stream="test").close()
-    return path
 
 
 @pytest.fixture

@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from strongroom.kernel.clock import FrozenClock
-from strongroom.storage.store import open_storage
-from tests.factories.identities import World, make_world
+from tests.factories.identities import World, empty_store, make_world
 
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("identities") / "empty.db"
-    open_storage(path, stream="test").close()
-    return path
+__all__ = ["empty_store"]
 
 
 @pytest.fixture
