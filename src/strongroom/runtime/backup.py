@@ -16,7 +16,7 @@ from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, NotFound
 from strongroom.kernel.ids import AuditId, new_uuid
 from strongroom.runtime.bootstrap import clock_of
-from strongroom.runtime.data_dir import DataDir, write_private
+from strongroom.runtime.data_dir import DataDir, open_draft, write_private
 from strongroom.runtime.settings import Settings
 from strongroom.sealing.passphrase_box import BoxReader, BoxWriter
 from strongroom.storage.backup import dump, load
@@ -59,10 +59,13 @@ def create_backup(settings: Settings, out: Path, passphrase: str, include_master
         )
     clock = clock_of(settings)
     master_key = _read_master_key(settings, directory) if include_master_key else None
-    draft = out.with_name(f".{out.name}.{os.getpid()}.new")
     storage = _open(settings, directory)
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        draft, handle = open_draft(out)
+    except BaseException:
+        storage.close()
+        raise
+    try:
         with os.fdopen(handle, "wb") as file:
             with BoxWriter(file, passphrase.encode()) as box:
                 head = {"master_key": base64.b64encode(master_key).decode() if master_key is not None else None}

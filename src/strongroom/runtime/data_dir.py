@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,11 @@ class DataDir:
         return self.path / "admin-apikey"
 
     @property
+    def pending_apikey(self) -> Path:
+        """Return where that key waits until the store knows it."""
+        return self.path / ".admin-apikey.pending"
+
+    @property
     def instance(self) -> Path:
         """Return the file that tells whose data this directory holds."""
         return self.path / "instance-id"
@@ -65,15 +71,26 @@ class DataDir:
             raise Unavailable(
                 ErrorCode.UNAVAILABLE, f"The data directory cannot be used: {error.strerror}.", hint=str(self.path)
             ) from error
+        if self.path.stat().st_mode & stat.S_IWOTH:
+            # Whoever can put files in here can put in a master key, or an administrator's.
+            raise Unavailable(
+                ErrorCode.UNAVAILABLE,
+                "The data directory can be written by every user of this machine.",
+                hint=f"chmod o-w {self.path}",
+            )
 
     def __enter__(self) -> Self:
         """Take the directory.
 
         Raises:
             Conflict: ``already_running`` if another process has it.
+            Unavailable: it cannot be created or written.
         """
         self.make()
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(error, self.path) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -84,6 +101,7 @@ class DataDir:
                 hint=f"Stop it first, or choose another directory than {self.path}.",
             ) from None
         self._lock = lock
+        self._tidy()
         return self
 
     def __exit__(
@@ -94,20 +112,49 @@ class DataDir:
             os.close(self._lock)
             self._lock = None
 
+    def _tidy(self) -> None:
+        """Remove what a killed process was about to write; nobody else writes while the directory is held."""
+        for folder in (self.path, self.tls):
+            for pattern in (".*.new", ".*.tmp"):
+                for draft in folder.glob(pattern):
+                    draft.unlink(missing_ok=True)
+
 
 def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
-    """Write a file as a whole: after a crash there is the old one or the new one, on disk."""
+    """Write a file as a whole: after a crash there is the old one or the new one, on disk.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
     data = text.encode() if isinstance(text, str) else text
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Unavailable(
+            ErrorCode.UNAVAILABLE, f"A file cannot be written: {error.strerror}.", hint=f"It is {path}."
+        ) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Put the names in a folder on disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _unusable(error: OSError, path: Path) -> Unavailable:
+    return Unavailable(
+        ErrorCode.UNAVAILABLE,
+        f"The data directory cannot be used: {error.strerror}.",
+        hint=f"Make {path} a folder that the server's user can write.",
+    )

@@ -20,6 +20,8 @@ from strongroom.runtime.bootstrap import clock_of, open_store, public_url
 from strongroom.runtime.container import GRACE, Container, build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.logging import configure_logging, logger
+from strongroom.runtime.process import limit_process
+from strongroom.runtime.protocol import BoundedProtocol
 from strongroom.runtime.settings import Settings, unknown_variables
 
 _BACKLOG: Final = 2048
@@ -34,6 +36,7 @@ def serve(settings: Settings) -> int:
         Unavailable: the address cannot be used, or the database does not answer.
         Integrity: ``master_key_wrong``.
     """
+    limit_process()
     configure_logging(settings.log_level)
     for name in unknown_variables():
         logger("settings").warning("unknown variable", variable=name)
@@ -110,7 +113,7 @@ def _uvicorn_config(container: Container) -> uvicorn.Config:
     return uvicorn.Config(
         container.app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
