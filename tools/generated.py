@@ -57,7 +57,23 @@ def roles_page() -> str:
     return roles_reference()
 
 
+def sqlite_statements() -> str:
+    """Return ``src/strongroom/storage/compiled/sqlite.json``."""
+    from tools.compiled_statements import compiled_statements
+
+    return compiled_statements("sqlite")
+
+
+def postgresql_statements() -> str:
+    """Return ``src/strongroom/storage/compiled/postgresql.json``."""
+    from tools.compiled_statements import compiled_statements
+
+    return compiled_statements("postgresql")
+
+
 GENERATED: Mapping[str, Producer] = {
+    "src/strongroom/storage/compiled/postgresql.json": postgresql_statements,
+    "src/strongroom/storage/compiled/sqlite.json": sqlite_statements,
     "docs/adr/README.md": adr_index,
     "docs/reference/cli.md": cli_page,
     "docs/reference/openapi.json": openapi_snapshot,

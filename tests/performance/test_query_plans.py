@@ -23,7 +23,7 @@ from strongroom.kernel.result import Sort
 from strongroom.storage.engine import open_engine
 from strongroom.storage.migrate import ensure_schema
 from strongroom.storage.postgresql import PostgresConnection
-from strongroom.storage.repositories import secret_lists
+from strongroom.storage.repositories import secret_list_statements as secret_lists
 from strongroom.storage.sqlite import SqliteConnection
 from strongroom.storage.statements import Statement
 from strongroom.storage.store import SqlStorage, open_storage
@@ -219,12 +219,12 @@ def test_pages_of_a_walked_list_walk_the_index_of_their_order(sqlite_store: SqlS
         shape = secret_lists.Shape(
             secret_lists.Way.WALK, secret_lists.Filters(groups=scoped, types=scoped), order, reverse
         )
-        statement = secret_lists._page_statement(shape)
+        statement = secret_lists.page_statement(shape)
         parameters = {"limit": 200, "offset": 10, "group0": 1, "type0": 10}
         rows = connection._raw.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", parameters).fetchall()
         plan = "\n".join(row[3] for row in rows)
         # The index of an expression is not called covering, though the row is not looked at either.
-        walk = rf"^(SCAN|SEARCH) narrow USING (COVERING )?INDEX {secret_lists._index_of(shape)}\b"
+        walk = rf"^(SCAN|SEARCH) narrow USING (COVERING )?INDEX {secret_lists.index_of(shape)}\b"
         assert re.search(walk, plan, re.MULTILINE), plan
         assert "USE TEMP B-TREE" not in plan.split("SCAN ids")[0], plan
         assert "SEARCH secrets USING INTEGER PRIMARY KEY" in plan, plan

@@ -24,7 +24,7 @@ from strongroom.kernel.ids import GroupId
 from strongroom.kernel.result import Sort
 from strongroom.storage.engine import open_engine
 from strongroom.storage.migrate import ensure_schema
-from strongroom.storage.repositories.secret_lists import KEYS
+from strongroom.storage.repositories.secret_list_statements import KEYS
 from strongroom.storage.store import SqlStorage, open_storage
 from tests.soak.seed import COMMON_WORD, RARE_WORD, add_target, seed, target_of
 

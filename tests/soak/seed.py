@@ -274,7 +274,8 @@ class _PostgresSink(_Sink):
         self._indexes: list[str] = []
 
     def begin(self) -> None:
-        self._raw.execute("SET synchronous_commit = off")
+        # A commit that is not on disk yet would keep VACUUM from marking its rows as seen by all.
+        self._raw.execute("SET synchronous_commit = on")
         self._raw.execute("SET maintenance_work_mem = '512MB'")
         for name, text in self._raw.execute(
             "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Unavailable
 from strongroom.storage.statements import Statement
 
 Row = tuple[Any, ...]
@@ -29,6 +29,13 @@ class StillReferenced(Conflict):
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.STATE_FORBIDS, "Something else still refers to it, or it is no longer there.")
+
+
+class DriverFailure(Internal):
+    """The database refused a statement of ours: a bug, or a right that is missing; the cause says which."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.INTERNAL, "The database refused a statement.")
 
 
 class TransientFailure(Unavailable):

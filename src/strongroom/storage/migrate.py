@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from strongroom.kernel.errors import ErrorCode, Unavailable
-from strongroom.storage.engine import Connection, Engine
+from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
+from strongroom.storage.compiled import compiled_schema
+from strongroom.storage.engine import Connection, Engine, WriteConnection
 from strongroom.storage.statements import SQLITE, Statement
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ REVISION: Final = "0001"
 ADVISORY_LOCK: Final = 7_320_001
 LOCK_TIMEOUT: Final = "60s"
 
+_WAIT_LONGER: Final = Statement(
+    "migrate.wait_longer", lambda _: f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', true)"
+)
+_TAKE_TURNS: Final = Statement("migrate.take_turns", lambda _: f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
 _HAS_REVISION: Final = Statement(
     "migrate.has_revision",
     lambda dialect: (
@@ -51,11 +56,38 @@ def ensure_schema(engine: Engine) -> None:
     """
     connection = engine.open_writer()
     try:
-        if stored_revision(connection) == REVISION:
+        stored = stored_revision(connection)
+        if stored == REVISION:
+            return
+        if stored is None and _create(connection):
             return
     finally:
         connection.close()
     upgrade(engine)
+
+
+def _create(connection: WriteConnection) -> bool:
+    """Create everything in an empty database, if the text of that is at hand and the database agrees.
+
+    The text is what the migrations do; it spares a first start their machinery.
+    """
+    texts = compiled_schema(connection.dialect)
+    if not texts:
+        return False
+    try:
+        connection.begin()
+        if connection.dialect != SQLITE:
+            connection.rows(_WAIT_LONGER)
+            connection.rows(_TAKE_TURNS)
+        if stored_revision(connection) is None:
+            for number, text in enumerate(texts):
+                connection.run(Statement(f"migrate.create.{number}", lambda _, text=text: text))  # type: ignore[misc]
+        connection.commit()
+    except StrongroomError:
+        # The long way round says better what is wrong.
+        connection.rollback()
+        return False
+    return stored_revision(connection) == REVISION
 
 
 def upgrade(engine: Engine, target: str = "head") -> None:
@@ -104,8 +136,8 @@ def _transaction(engine: Engine) -> Iterator[tuple[Config, AlchemyConnection]]:
     try:
         with alchemy.begin() as connection:
             if not is_sqlite:
-                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+                connection.exec_driver_sql(_WAIT_LONGER.postgresql)
+                connection.exec_driver_sql(_TAKE_TURNS.postgresql)
             config.attributes["connection"] = connection
             yield config, connection
     except sa.exc.DBAPIError as error:

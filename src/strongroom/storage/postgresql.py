@@ -15,10 +15,11 @@ import psycopg
 from psycopg import errors, pq
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+from strongroom.kernel.errors import Conflict, ErrorCode, StrongroomError, Unavailable
 from strongroom.storage.engine import (
     Connection,
     ConnectionLost,
+    DriverFailure,
     DuplicateRow,
     Row,
     StillReferenced,
@@ -41,12 +42,13 @@ _SESSION: Final = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
+    # Compiling a plan costs more than any of ours takes; sorting a big list of ids must not go to disk.
+    "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC -c jit=off -c work_mem=16MB",
 }
 
 
-def _translate(error: psycopg.Error, *, broken: bool) -> Exception:
-    """Return the error of our own tree for a driver's one; a bug stays what it is."""
+def _translate(error: psycopg.Error, *, broken: bool) -> StrongroomError:
+    """Return the error of our own tree for a driver's one."""
     match error:
         case errors.UniqueViolation():
             return DuplicateRow()
@@ -61,7 +63,7 @@ def _translate(error: psycopg.Error, *, broken: bool) -> Exception:
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ConnectionLost() if broken else Unavailable(ErrorCode.UNAVAILABLE, "The database refused the work.")
         case _:
-            return ConnectionLost() if broken else error
+            return ConnectionLost() if broken else DriverFailure()
 
 
 class PostgresConnection:

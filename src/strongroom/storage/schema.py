@@ -153,7 +153,8 @@ secrets = Table(
     UniqueConstraint("id"),
 )
 _s = secrets.c
-# One index per order of the list; each ends in creation order and carries what lists filter by.
+# One index per order of the list; each goes on in creation order and carries what lists filter by. Those of an
+# expression carry its column too: without it the databases would look the row up to be sure.
 Index("ix_secrets_newest", _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_group", _s.group_no, _s.pk, _s.type_no)
 Index("ix_secrets_type", _s.type_no, _s.pk, _s.group_no)
@@ -162,14 +163,56 @@ Index("ix_secrets_by_id", _s.id, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_name", _s.name, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_created_at", _s.created_at, _s.pk, _s.group_no, _s.type_no)
 Index("ix_secrets_by_updated_at", _s.updated_at, _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_expires_up", with_missing(_s.expires_at, last_descending=False), _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_expires_down", with_missing(_s.expires_at, last_descending=True), _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_retrieved_up", with_missing(_s.retrieved_at, last_descending=False), _s.pk, _s.group_no, _s.type_no)
-Index("ix_secrets_retrieved_down", with_missing(_s.retrieved_at, last_descending=True), _s.pk, _s.group_no, _s.type_no)
+Index(
+    "ix_secrets_expires_up",
+    with_missing(_s.expires_at, last_descending=False),
+    _s.pk,
+    _s.group_no,
+    _s.type_no,
+    _s.expires_at,
+)
+Index(
+    "ix_secrets_expires_down",
+    with_missing(_s.expires_at, last_descending=True),
+    _s.pk,
+    _s.group_no,
+    _s.type_no,
+    _s.expires_at,
+)
+Index(
+    "ix_secrets_retrieved_up",
+    with_missing(_s.retrieved_at, last_descending=False),
+    _s.pk,
+    _s.group_no,
+    _s.type_no,
+    _s.retrieved_at,
+)
+Index(
+    "ix_secrets_retrieved_down",
+    with_missing(_s.retrieved_at, last_descending=True),
+    _s.pk,
+    _s.group_no,
+    _s.type_no,
+    _s.retrieved_at,
+)
 # When a secret expires depends on its type more than on anything else: walked alone, the indexes above
 # could pass everything else before the first match.
-Index("ix_secrets_type_expires_up", _s.type_no, with_missing(_s.expires_at, last_descending=False), _s.pk, _s.group_no)
-Index("ix_secrets_type_expires_down", _s.type_no, with_missing(_s.expires_at, last_descending=True), _s.pk, _s.group_no)
+Index(
+    "ix_secrets_type_expires_up",
+    _s.type_no,
+    with_missing(_s.expires_at, last_descending=False),
+    _s.pk,
+    _s.group_no,
+    _s.expires_at,
+)
+Index(
+    "ix_secrets_type_expires_down",
+    _s.type_no,
+    with_missing(_s.expires_at, last_descending=True),
+    _s.pk,
+    _s.group_no,
+    _s.expires_at,
+)
 # Due work. The conditions are spelt out, because a partial index serves only the statement that repeats them.
 is_expiring = _s.expires_at.is_not(None) & (_s.state == literal_column("1"))
 is_rotating = _s.next_rotation_at.is_not(None) & _s.state.in_([literal_column("1"), literal_column("5")])

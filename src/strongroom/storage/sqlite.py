@@ -15,8 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom.kernel.errors import ErrorCode, Unavailable
-from strongroom.storage.engine import Connection, DuplicateRow, Row, StillReferenced, TookTooLong, TransientFailure
+from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
+from strongroom.storage.engine import (
+    Connection,
+    DriverFailure,
+    DuplicateRow,
+    Row,
+    StillReferenced,
+    TookTooLong,
+    TransientFailure,
+)
 from strongroom.storage.statements import SQLITE, Statement
 
 BUSY_TIMEOUT_MS: Final = 5000
@@ -42,13 +50,13 @@ _DOWN: Final = frozenset(
 )
 
 
-def _translate(error: sqlite3.Error) -> Exception:
-    """Return the error of our own tree for a driver's one; a bug stays what it is."""
+def _translate(error: sqlite3.Error) -> StrongroomError:
+    """Return the error of our own tree for a driver's one."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
             return Unavailable(ErrorCode.UNAVAILABLE, "The store is closed.")
-        return error
+        return DriverFailure()
     primary = code & 0xFF
     if code in _UNIQUE:
         return DuplicateRow()
@@ -60,7 +68,7 @@ def _translate(error: sqlite3.Error) -> Exception:
         return TookTooLong()
     if primary in _DOWN:
         return Unavailable(ErrorCode.UNAVAILABLE, "The database file cannot be read or written.")
-    return error
+    return DriverFailure()
 
 
 class SqliteConnection:

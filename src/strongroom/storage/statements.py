@@ -2,8 +2,9 @@
 
 A `Statement` is a name and a function that builds a SQLAlchemy Core construct. It is compiled at its
 first use, once per database, to text with named parameters; after that it costs what the driver costs.
-SQLAlchemy takes nearly half a second to import, so ``sa`` and ``tables`` below are imported when a
-statement is really built, and never before.
+SQLAlchemy takes a quarter of a second and 25 MB to import, so ``sa`` and ``tables`` below are imported when
+a statement is really built, and never before: the texts of ordinary statements lie ready beside the
+package (`strongroom.storage.compiled`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
+
+from strongroom.storage.compiled import compiled_texts
 
 __all__ = (
     "POSTGRESQL",
@@ -82,15 +85,19 @@ class Statement:
     @cached_property
     def sqlite(self) -> str:
         """Text for ``sqlite3``."""
-        return _compile(self, SQLITE, self._build)
+        return compiled_texts(SQLITE).get(self.name) or self.compile(SQLITE)
 
     @cached_property
     def postgresql(self) -> str:
         """Text for ``psycopg``."""
-        return _compile(self, POSTGRESQL, self._build)
+        return compiled_texts(POSTGRESQL).get(self.name) or self.compile(POSTGRESQL)
+
+    def compile(self, dialect: str) -> str:
+        """Build the statement and return its text, whatever was compiled before."""
+        return _compile(self.name, dialect, self._build)
 
 
-def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
+def _compile(name: str, dialect_name: str, build: Builder) -> str:
     construct: Any = build(dialect_name)
     if isinstance(construct, str):
         return construct
@@ -106,14 +113,14 @@ def _compile(statement: Statement, dialect_name: str, build: Builder) -> str:
         dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
     compiled = construct.compile(dialect=dialect)
     text = str(compiled)
-    for name, value in compiled.params.items():
+    for parameter, value in compiled.params.items():
         if value is None:
             continue
         if type(value) is not int:
-            message = f"statement {statement.name} has a value where it needs a named parameter: {name}"
+            message = f"statement {name} has a value where it needs a named parameter: {parameter}"
             raise TypeError(message)
         # A number that the construct brought along (OFFSET 0) becomes part of the text.
-        text = re.sub(rf":{name}\b|%\({name}\)s(::[A-Z]+)?", str(value), text)
+        text = re.sub(rf":{parameter}\b|%\({parameter}\)s(::[A-Z]+)?", str(value), text)
     return text
 
 

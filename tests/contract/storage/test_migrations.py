@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,11 @@ def test_constant_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == migrate.REVISION
 
 
-def test_migrations_make_what_the_schema_says(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    migrate.ensure_schema(engine)
+@pytest.mark.parametrize("make", [migrate.ensure_schema, migrate.upgrade], ids=["texts", "migrations"])
+def test_migrations_make_what_the_schema_says(
+    engine: Engine, tmp_path: Path, request: pytest.FixtureRequest, make: Callable[[Engine], None]
+) -> None:
+    make(engine)
     if engine.dialect == "sqlite":
         other: Engine = open_engine(tmp_path / "from-schema.db", read_pool=1)
     else:
@@ -135,12 +139,25 @@ def test_failed_migration_leaves_nothing(engine: Engine, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(command, "upgrade", fails_at_the_end)
     with pytest.raises(RuntimeError, match="power cut"):
-        migrate.ensure_schema(engine)
+        migrate.upgrade(engine)
     monkeypatch.undo()
 
     assert stored(engine) is None
     assert shape_of(engine) == set()
     migrate.ensure_schema(engine)
+
+
+def test_database_that_refuses_is_left_as_it_was(engine: Engine) -> None:
+    alchemy = sa.create_engine(engine.url, poolclass=sa.NullPool)
+    with alchemy.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE versions (somebody_elses INTEGER)"))
+    alchemy.dispose()
+    before = shape_of(engine)
+
+    with pytest.raises(Unavailable, match="refused"):
+        migrate.ensure_schema(engine)
+
+    assert shape_of(engine) == before
 
 
 def test_two_processes_may_start_at_once(empty_database_url: str) -> None:

@@ -18,6 +18,7 @@ from strongroom.kernel.ids import GroupId, SecretId
 from strongroom.kernel.result import Sort
 from strongroom.storage.repositories import secret_lists
 from strongroom.storage.repositories.rows import search_text
+from strongroom.storage.repositories.secret_list_statements import KEYS, Way
 from strongroom.storage.store import SqlStorage
 from tests.contract.storage.builders import NOW, add_group, add_secret, later, make_secret
 
@@ -99,7 +100,7 @@ def stored(storage: SqlStorage) -> list[Secret]:
 
 def sorts() -> Iterator[Sort | None]:
     yield None
-    for key, descending in itertools.product(secret_lists.KEYS, (False, True)):
+    for key, descending in itertools.product(KEYS, (False, True)):
         yield Sort(key=key, descending=descending)
 
 
@@ -138,9 +139,9 @@ def test_every_order_of_a_filtered_list_is_what_plain_python_gives(
                 assert listed(storage, query) == wanted(stored, query), query
 
 
-@pytest.mark.parametrize("way", [secret_lists.Way.WALK, secret_lists.Way.GROUP, secret_lists.Way.TYPE])
+@pytest.mark.parametrize("way", [Way.WALK, Way.GROUP, Way.TYPE])
 def test_every_way_gives_the_same_list(
-    storage: SqlStorage, stored: list[Secret], way: secret_lists.Way, monkeypatch: pytest.MonkeyPatch
+    storage: SqlStorage, stored: list[Secret], way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secret_lists, "_way", lambda *_, **__: way)
     chosen = {"groups": frozenset(map(GroupId, GROUPS[1:3])), "secret_types": frozenset(TYPES[:3])}
@@ -150,9 +151,9 @@ def test_every_way_gives_the_same_list(
             assert listed(storage, query) == wanted(stored, query), query
 
 
-@pytest.mark.parametrize("way", [secret_lists.Way.WALK, secret_lists.Way.LABEL])
+@pytest.mark.parametrize("way", [Way.WALK, Way.LABEL])
 def test_every_way_through_labels_gives_the_same_list(
-    storage: SqlStorage, stored: list[Secret], way: secret_lists.Way, monkeypatch: pytest.MonkeyPatch
+    storage: SqlStorage, stored: list[Secret], way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secret_lists, "_way", lambda *_, **__: way)
     for sort in sorts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import Future
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 
 from strongroom.domain.audit.chain import GENESIS, link
 from strongroom.domain.ports import ReadUnit, Unit
-from strongroom.kernel.errors import Conflict, ErrorCode, Unavailable
+from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Unavailable
 from strongroom.kernel.ids import SecretId, VersionId
 from strongroom.storage.store import SqlStorage
 from tests.contract.storage.builders import (
@@ -189,8 +190,9 @@ def test_read_unit_cannot_change_anything(storage: SqlStorage) -> None:
     add_group(storage)
     secret = add_secret(storage)
 
-    with pytest.raises(Exception, match=r"read-?only"):
+    with pytest.raises(Internal) as refused:
         storage.read(lambda unit: unit.secrets.remove(secret.id))
+    assert re.search("read-?only", str(refused.value.__cause__))
     assert storage.read(lambda unit: unit.secrets.find(secret.id)) == secret
 
 

@@ -26,7 +26,7 @@ def upgrade() -> None:
     _create_identities()
     _create_jobs_and_trail()
     _create_server()
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_context().dialect.name == "sqlite":
         # Row numbers only: the text lies in secret_search, and every hit is looked at there again.
         op.execute(
             "CREATE VIRTUAL TABLE secret_trigrams USING fts5"
@@ -40,7 +40,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove everything."""
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_context().dialect.name == "sqlite":
         op.execute("DROP TABLE secret_trigrams")
     op.drop_table("locks")
     op.drop_table("versions")
@@ -147,13 +147,13 @@ def _create_secrets() -> None:
     op.create_index(
         "ix_secrets_expires_down",
         "secrets",
-        [sa.text("coalesce(expires_at, -1)"), "pk", "group_no", "type_no"],
+        [sa.text("coalesce(expires_at, -1)"), "pk", "group_no", "type_no", "expires_at"],
         unique=False,
     )
     op.create_index(
         "ix_secrets_expires_up",
         "secrets",
-        [sa.text("coalesce(expires_at, 9223372036854775807)"), "pk", "group_no", "type_no"],
+        [sa.text("coalesce(expires_at, 9223372036854775807)"), "pk", "group_no", "type_no", "expires_at"],
         unique=False,
     )
     op.create_index("ix_secrets_group", "secrets", ["group_no", "pk", "type_no"], unique=False)
@@ -161,26 +161,26 @@ def _create_secrets() -> None:
     op.create_index(
         "ix_secrets_retrieved_down",
         "secrets",
-        [sa.text("coalesce(retrieved_at, -1)"), "pk", "group_no", "type_no"],
+        [sa.text("coalesce(retrieved_at, -1)"), "pk", "group_no", "type_no", "retrieved_at"],
         unique=False,
     )
     op.create_index(
         "ix_secrets_retrieved_up",
         "secrets",
-        [sa.text("coalesce(retrieved_at, 9223372036854775807)"), "pk", "group_no", "type_no"],
+        [sa.text("coalesce(retrieved_at, 9223372036854775807)"), "pk", "group_no", "type_no", "retrieved_at"],
         unique=False,
     )
     op.create_index("ix_secrets_type", "secrets", ["type_no", "pk", "group_no"], unique=False)
     op.create_index(
         "ix_secrets_type_expires_down",
         "secrets",
-        ["type_no", sa.text("coalesce(expires_at, -1)"), "pk", "group_no"],
+        ["type_no", sa.text("coalesce(expires_at, -1)"), "pk", "group_no", "expires_at"],
         unique=False,
     )
     op.create_index(
         "ix_secrets_type_expires_up",
         "secrets",
-        ["type_no", sa.text("coalesce(expires_at, 9223372036854775807)"), "pk", "group_no"],
+        ["type_no", sa.text("coalesce(expires_at, 9223372036854775807)"), "pk", "group_no", "expires_at"],
         unique=False,
     )
     op.create_index("uq_secrets_type_name", "secrets", ["type_no", "name"], unique=True)

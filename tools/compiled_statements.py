@@ -1,0 +1,108 @@
+"""The texts in ``src/strongroom/storage/compiled``: what the store would otherwise build at every start."""
+
+# ruff: noqa: SLF001 - the shapes of statements belong to their repositories; only this file enumerates them
+from __future__ import annotations
+
+import importlib
+import io
+import itertools
+import json
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Final
+
+from strongroom.storage import repositories
+from strongroom.storage.compiled import digest_of_sources
+from strongroom.storage.repositories import identity_statements as identities
+from strongroom.storage.repositories import jobs, locks, versions
+from strongroom.storage.repositories import secret_list_statements as secret_lists
+from strongroom.storage.repositories.secret_list_statements import Filters, Find, Order, Shape, Way
+from strongroom.storage.statements import Statement
+
+MODULES: Final = ("migrate", "pending", "writer")
+SIZES: Final = (1, 2, 4, 8, 16)
+
+
+def compiled_statements(dialect: str) -> str:
+    """Return the whole file for one database."""
+    statements: dict[str, str] = {}
+    for statement in (*_of_modules(), *_of_factories()):
+        if dialect == "postgresql" and statement.name.startswith(("trigrams.", "pending.index", "pending.forget")):
+            continue
+        text = statement.compile(dialect)
+        if statements.setdefault(statement.name, text) != text:
+            message = f"two statements are called {statement.name}"
+            raise ValueError(message)
+    document = {
+        "sources": digest_of_sources(),
+        "schema": _schema(dialect),
+        "statements": dict(sorted(statements.items())),
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _of_modules() -> Iterator[Statement]:
+    """Yield the statements that stand in modules."""
+    names = [info.name for info in pkgutil.iter_modules(repositories.__path__, repositories.__name__ + ".")]
+    for name in (*names, *(f"strongroom.storage.{module}" for module in MODULES)):
+        yield from _statements_in(importlib.import_module(name))
+
+
+def _statements_in(module: ModuleType) -> Iterator[Statement]:
+    return (value for value in vars(module).values() if isinstance(value, Statement))
+
+
+def _of_factories() -> Iterator[Statement]:
+    """Yield the ordinary ones among those that exist in many shapes."""
+    for size in SIZES:
+        yield from (jobs._claim(size), jobs._next_due(size), secret_lists.groups_statement(size))
+        yield from (locks._secrets_by_pk(size), locks._lockable_versions(size), locks._names_by_pk(size))
+        yield versions._erase_except(size)
+        for groups in (0, *SIZES):
+            yield identities.policies_of_subjects(size, groups)
+    for of_version, names in itertools.product((False, True), (0, 1, 2)):
+        yield locks._remove(of_version=of_version, names=names)
+    for of_version in (False, True):
+        yield from locks._list_statements(of_version=of_version, search=False, key="pk", descending=True)
+    for groups in (0, 1):
+        yield from locks._locked_secrets(groups=groups, search=False)
+    yield versions._erase_except(0)
+    yield from _of_lists()
+
+
+def _of_lists() -> Iterator[Statement]:
+    orders = [secret_lists.NEWEST]
+    orders += [Order(key, descending) for key in secret_lists.KEYS for descending in (False, True)]
+    scopes = [Filters(groups, types) for groups in (0, 1) for types in (0, 1)]
+    for scope in scopes:
+        yield secret_lists.counters_statement(scope)
+        for order in orders:
+            yield secret_lists.page_statement(Shape(Way.WALK, scope, order, reverse=False))
+            if scope.groups:
+                yield secret_lists.page_statement(Shape(Way.GROUP, scope, order, reverse=False))
+            if scope.types:
+                yield secret_lists.page_statement(Shape(Way.TYPE, scope, order, reverse=False))
+    for find in (Find.TRIGRAMS, Find.SCAN):
+        filters = Filters(find=find)
+        yield secret_lists.count_statement(filters)
+        yield secret_lists.page_statement(Shape(Way.TEXT, filters, secret_lists.NEWEST, reverse=False))
+    labelled = Filters(labels=1)
+    yield secret_lists.count_statement(labelled)
+    yield secret_lists.page_statement(Shape(Way.LABEL, labelled, secret_lists.NEWEST, reverse=False))
+
+
+def _schema(dialect: str) -> list[str]:
+    """Return what all migrations do to an empty database."""
+    from alembic import command
+    from alembic.config import Config
+
+    output = io.StringIO()
+    config = Config()
+    config.set_main_option("script_location", "strongroom.storage:migrations")
+    config.attributes.update(dialect=dialect, output=output)
+    command.upgrade(config, "head", sql=True)
+    texts = (text.strip() for text in output.getvalue().split(";\n\n"))
+    return [
+        "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip() for text in texts if text
+    ]
