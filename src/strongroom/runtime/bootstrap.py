@@ -13,7 +13,7 @@ from strongroom.domain.ports import Unit
 from strongroom.kernel.clock import Clock, SystemClock
 from strongroom.kernel.errors import Conflict, ErrorCode, Integrity
 from strongroom.kernel.ids import DEFAULT_GROUP, Instance, new_uuid
-from strongroom.runtime.data_dir import DataDir, write_private
+from strongroom.runtime.data_dir import DataDir, sync_folder, write_private
 from strongroom.runtime.server_keys import ServerKeys, make_server_keys, open_server_keys, store_keys
 from strongroom.runtime.settings import Settings
 from strongroom.runtime.tls import ensure_server_certificate
@@ -89,6 +89,7 @@ def open_store(settings: Settings, directory: DataDir, clock: Clock, *, worker: 
             found, stored = storage.read(lambda unit: (unit.instance.find(), unit.keys.listing()))
         assert found is not None  # noqa: S101  (it was there, or has just been made)
         keys = open_server_keys(settings, stored, clock)
+        _settle_api_key(storage, directory, keys)
         if embedded and not directory.instance.exists():
             write_private(directory.instance, found.id + "\n")
         instance = Instance(id=found.id, account_id=found.account_id, region=settings.region)
@@ -138,16 +139,15 @@ class _GivenKey(PepperedDigests):
 def _bootstrap(storage: SqlStorage, settings: Settings, directory: DataDir, clock: Clock) -> bool:
     """Fill an empty store in one unit; return ``False`` if another node was first.
 
-    The administrator's key is written before the commit: a crash in between leaves a file without
-    meaning, which the next start replaces, and never a store that nobody can enter.
+    The administrator's key is on disk before the commit, so that there is never a store that nobody can enter, and gets
+    its name after it, so that a file of that name always opens the store.
     """
     now = clock.now()
     instance = Instance(id=new_uuid(), account_id=new_uuid().replace("-", ""), region=settings.region)
     stored = make_server_keys(settings, clock)
     digests = open_server_keys(settings, stored, clock).digests
     api_key = digests.new_api_key()
-    had_file = directory.admin_apikey.exists()
-    write_private(directory.admin_apikey, api_key + "\n")
+    write_private(directory.pending_apikey, api_key + "\n")
 
     def fill(unit: Unit) -> None:
         unit.instance.create(instance, now)
@@ -168,10 +168,21 @@ def _bootstrap(storage: SqlStorage, settings: Settings, directory: DataDir, cloc
     try:
         storage.write(fill)
     except Conflict:
-        if not had_file:
-            directory.admin_apikey.unlink(missing_ok=True)
         return False
     return True
+
+
+def _settle_api_key(storage: SqlStorage, directory: DataDir, keys: ServerKeys) -> None:
+    """Give the administrator's key its name if the store knows it; otherwise it is of no use to anybody."""
+    pending = directory.pending_apikey
+    if not pending.exists():
+        return
+    digest = keys.digests.api_key_digest(pending.read_text().strip())
+    if storage.read(lambda unit: unit.identities.find_api_key_by_digest(digest)) is None:
+        pending.unlink()
+    else:
+        pending.replace(directory.admin_apikey)
+    sync_folder(directory.path)
 
 
 def _node_id(directory: DataDir) -> str:

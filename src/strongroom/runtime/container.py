@@ -34,7 +34,7 @@ from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.keypool import HelperProcesses
 from strongroom.runtime.keys_refresh import KeysRefresh
 from strongroom.runtime.logging import logger
-from strongroom.runtime.master_key import MasterKeyRotation, provider_of
+from strongroom.runtime.master_key import MasterKeyRotation
 from strongroom.runtime.metrics import Metrics
 from strongroom.runtime.server_keys import store_keys, stored_kek
 from strongroom.runtime.settings import Settings, describe
@@ -93,7 +93,7 @@ def build(
             signer=signer,
             issuer=f"{url}/identity",
         )
-        provider = provider_of(settings)
+        provider = keys.provider
         rotation = MasterKeyRotation(
             storage=storage,
             keyring=keys.keyring,
@@ -108,10 +108,11 @@ def build(
             OneStep("master-key.rotate", rotation.rotate),
         ]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
-        periodic: list[Periodic] = [
-            Checkpoints(storage, clock, keys.checkpoints),
-            KeysRefresh(storage, keys.keyring, provider),
-        ]
+        periodic: list[Periodic] = [Checkpoints(storage, clock, keys.checkpoints)]
+        if settings.database_url is not None:
+            refresh = KeysRefresh(storage, keys.keyring, provider)
+            keys.keyring.when_unknown(refresh.at_once)
+            periodic.append(refresh)
         if tls is not None:
             periodic.append(tls)
         background = Worker(

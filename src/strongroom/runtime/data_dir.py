@@ -127,9 +127,9 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
         Unavailable: it cannot be written.
     """
     data = text.encode() if isinstance(text, str) else text
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    draft: Path | None = None
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        draft, handle = open_draft(path, mode=mode)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -137,10 +137,21 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
         raise Unavailable(
             ErrorCode.UNAVAILABLE, f"A file cannot be written: {error.strerror}.", hint=f"It is {path}."
         ) from error
+
+
+def open_draft(path: Path, *, mode: int = 0o600) -> tuple[Path, int]:
+    """Create the file that will take a path's place; return its own path and its descriptor.
+
+    Whatever waits under that name is removed, not opened: somebody else could have put it there to read along.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    draft.unlink(missing_ok=True)
+    return draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
 
 
 def sync_folder(path: Path) -> None:

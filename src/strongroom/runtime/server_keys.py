@@ -21,6 +21,7 @@ from strongroom.sealing.checkpoints import CheckpointSigner, generate_checkpoint
 from strongroom.sealing.digests import PepperedDigests, new_pepper
 from strongroom.sealing.keyring import KekRecord, Keyring
 from strongroom.sealing.tokens import SigningKey, TokenAuthority, generate_signing_key
+from strongroom.sealing.wrappers import MasterKeyProvider
 
 KEK: Final = "kek"
 _TOKEN: Final = "token"  # noqa: S105  (a kind of key, not a secret)
@@ -33,8 +34,13 @@ _TLS_PASSWORD: Final = "tls-password"  # noqa: S105  (a kind of key, not a secre
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKeys:
-    """The opened keys."""
+    """The opened keys.
 
+    Attributes:
+        provider: what opened them; with a passphrase it has spent a tenth of a second on each master key.
+    """
+
+    provider: MasterKeyProvider
     keyring: Keyring
     digests: PepperedDigests
     token_keys: tuple[SigningKey, ...]
@@ -94,6 +100,7 @@ def open_server_keys(settings: Settings, stored: Sequence[StoredKey], clock: Clo
     ca, ca_pem = opened(_TLS)[-1]
     ca_key = load_private_key(ca_pem.decode(), field=_TLS, validate=False)
     return ServerKeys(
+        provider=provider,
         keyring=keyring,
         digests=PepperedDigests(opened(_PEPPER)[-1][1]),
         token_keys=tuple(SigningKey.from_pem(pem, created_at=key.created_at) for key, pem in opened(_TOKEN)),

@@ -14,7 +14,7 @@ At start ``Keyring.open(...)`` followed by ``settle`` finishes a rotation that d
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -63,11 +63,12 @@ def kek_binding(kek_id: int) -> Binding:
 class Keyring:
     """Seals and opens values; safe to use from any thread."""
 
-    __slots__ = ("_clock", "_opened")
+    __slots__ = ("_clock", "_look_again", "_opened")
 
     def __init__(self, opened: _Opened, clock: Clock) -> None:
         self._opened = opened
         self._clock = clock
+        self._look_again: Callable[[], None] | None = None
 
     @classmethod
     def create(cls, provider: MasterKeyProvider, *, clock: Clock) -> tuple[Keyring, KekRecord]:
@@ -110,6 +111,10 @@ class Keyring:
         """Return every open KEK's record, by id."""
         return [record for _, record in sorted(self._opened.records.items())]
 
+    def when_unknown(self, look_again: Callable[[], None]) -> None:
+        """Have this called before a value under an unknown KEK is refused; it may `install` new ones."""
+        self._look_again = look_again
+
     def can_open(self, blob: bytes, binding: Binding) -> bool:
         """Tell whether the KEK that ``blob`` names is open here.
 
@@ -131,6 +136,9 @@ class Keyring:
         """
         kek_id = kek_id_of(blob, binding)
         kek = self._opened.keys.get(kek_id)
+        if kek is None and self._look_again is not None:
+            self._look_again()
+            kek = self._opened.keys.get(kek_id)
         if kek is None:
             raise Integrity(
                 ErrorCode.INTEGRITY_FAILED,

@@ -75,3 +75,51 @@ def test_a_draft_is_private_from_the_start(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.fstat(handle).st_mode) == 0o600
     os.close(handle)
     assert draft == draft_of(tmp_path / "file")
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    for name in (".admin-apikey.7.new", ".master.key.00ff.tmp", "tls/.server.pem.7.new"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".kept").write_text("whole")
+
+    with DataDir(tmp_path):
+        assert sorted(found.name for found in tmp_path.iterdir()) == [".kept", "lock", "tls"]
+        assert not list((tmp_path / "tls").iterdir())
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+
+    with pytest.raises(Unavailable) as caught, DataDir(tmp_path / "data"):
+        pass
+
+    assert caught.value.detail == "The data directory cannot be used: File exists."
+
+
+def test_a_lock_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+
+    with pytest.raises(Unavailable) as caught, DataDir(tmp_path):
+        pass
+
+    assert caught.value.detail == "The data directory cannot be used: Is a directory."
+    assert str(tmp_path) in (caught.value.hint or "")
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+
+    with pytest.raises(Unavailable) as caught:
+        write_private(tmp_path / "file", "secret")
+
+    assert caught.value.detail == "A file cannot be written: Is a directory."
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(Unavailable):
+        write_private(tmp_path / "nowhere" / "file", "secret")
+
+
+def test_the_directory_is_free_again_after_use(tmp_path: Path) -> None:
+    for _ in range(2):
+        with DataDir(tmp_path):
+            assert (tmp_path / "lock").exists()
