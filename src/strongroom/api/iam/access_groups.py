@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strongroom.api.iam.account import check_account
-from strongroom.api.iam.mapping import access_group_to_wire, etag, member_to_wire, outcome_to_wire
-from strongroom.api.iam.models import (
+from strongroom.api.iam.group_models import (
     AccountQuery,
     AddMembers,
     CreateGroup,
@@ -20,6 +19,7 @@ from strongroom.api.iam.models import (
     RemoveMembers,
     UpdateGroup,
 )
+from strongroom.api.iam.mapping import access_group_to_wire, etag, member_to_wire, outcome_to_wire
 from strongroom.api.iam.paging import offset_frame
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.problems import status_of

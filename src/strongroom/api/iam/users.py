@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from strongroom.api.iam.group_models import CreateUser, ListUsersQuery, UpdateUser, UserAnswer, UserPage
 from strongroom.api.iam.mapping import user_to_wire
-from strongroom.api.iam.models import CreateUser, ListUsersQuery, UpdateUser, UserAnswer, UserPage
 from strongroom.api.iam.paging import offset_frame
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.domain.access.actions import Action
