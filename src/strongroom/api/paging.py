@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from strongroom.api.operations import Call
 from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.ids import GroupId
 from strongroom.kernel.result import Page, Sort
 
 T = TypeVar("T")
@@ -80,6 +81,17 @@ def parse_list(text: str | None, *, field: str, most: int) -> tuple[str, ...]:
         # Taken as absent it would mean everything.
         raise Invalid(ErrorCode.INVALID_FIELD, f"{field} holds commas and no item.", field=field)
     return items
+
+
+def parse_groups(call: Call, text: str | None) -> frozenset[GroupId] | None:
+    """Return the secret groups that a list is narrowed to; ``None`` means it is not.
+
+    Raises:
+        Invalid: more groups than there can be.
+    """
+    # The default group is beside those that the limit counts.
+    items = parse_list(text, field="groups", most=call.services.limits.secret_groups + 1)
+    return frozenset(GroupId(item) for item in items) if items else None
 
 
 def parse_search(text: str | None) -> str | None:

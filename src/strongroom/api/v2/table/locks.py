@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
-from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
+from strongroom.api.paging import page_body, parse_groups, parse_list, parse_search, parse_sort
 from strongroom.api.v2.addressed import addressed, find_addressed
 from strongroom.api.v2.mapping.locks import secret_lock, secret_locks
 from strongroom.api.v2.schemas import locks as schemas
@@ -16,12 +16,10 @@ from strongroom.domain.secrets.locking import LockMode, NewLock
 from strongroom.domain.secrets.lookup import find_version, visible_groups
 from strongroom.domain.secrets.model import Lock, LockQuery, VersionAlias
 from strongroom.kernel.errors import ErrorCode, Invalid
-from strongroom.kernel.ids import GroupId
 from strongroom.kernel.result import Page
 
 _SORT_KEYS: Final = frozenset({"created_at", "updated_at", "name"})
 _NAMES_MOST: Final = 1000
-_GROUPS_MOST: Final = 201
 
 
 def _create(call: Call, reference: str) -> Pending:
@@ -73,13 +71,11 @@ def _list_of_version(call: Call) -> Reply:
 
 def _list_all(call: Call) -> Reply:
     query = call.parse_query(schemas.SecretsLocksQuery)
-    groups = parse_list(query.groups, field="groups", most=_GROUPS_MOST)
-    wanted = frozenset(GroupId(item) for item in groups) if groups else None
     lock_query = LockQuery(
         limit=query.limit,
         offset=query.offset,
         search=parse_search(query.search),
-        groups=visible_groups(call.principal, Action.SECRETS_LOCKS_LIST, wanted),
+        groups=visible_groups(call.principal, Action.SECRETS_LOCKS_LIST, parse_groups(call, query.groups)),
     )
     page = call.services.storage.read(lambda unit: unit.locks.page_of_secrets(lock_query))
     return Reply(body=page_body(call, page, "secrets_locks", secret_locks))

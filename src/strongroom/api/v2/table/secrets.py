@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from strongroom.api.extensions.mapping import job_body
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
-from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
+from strongroom.api.paging import page_body, parse_groups, parse_list, parse_search, parse_sort
 from strongroom.api.v2.addressed import addressed, aim, find_addressed, has_slow_engine
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
@@ -25,7 +25,6 @@ from strongroom.kernel.ids import DEFAULT_GROUP, GroupId
 _SORT_KEYS: Final = frozenset(
     {"id", "created_at", "updated_at", "retrieved_at", "expiration_date", "secret_type", "name"}
 )
-_GROUPS_MOST: Final = 201
 _COMMON: Final = frozenset(
     {"name", "description", "secret_group_id", "labels", "custom_metadata", "version_custom_metadata", "secret_type"}
 )
@@ -101,7 +100,6 @@ def _job(call: Call, secret: Secret) -> dict[str, Any]:
 
 def _list(call: Call) -> Reply:
     query = call.parse_query(schemas.SecretsQuery)
-    groups = parse_list(query.groups, field="groups", most=_GROUPS_MOST)
     types = parse_list(query.secret_types, field="secret_types", most=len(SecretType))
     for item in types:
         if item not in set(SecretType):
@@ -111,11 +109,10 @@ def _list(call: Call) -> Reply:
                 field="secret_types",
             )
     labels = parse_list(query.match_all_labels, field="match_all_labels", most=call.services.limits.labels)
-    wanted = frozenset(GroupId(item) for item in groups) if groups else None
     secret_query = SecretQuery(
         limit=query.limit,
         offset=query.offset,
-        groups=visible_groups(call.principal, Action.SECRETS_LIST, wanted),
+        groups=visible_groups(call.principal, Action.SECRETS_LIST, parse_groups(call, query.groups)),
         secret_types=frozenset(SecretType(item) for item in types) if types else None,
         labels=labels,
         search=parse_search(query.search),
