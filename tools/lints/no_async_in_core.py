@@ -1,4 +1,4 @@
-"""The core is synchronous; only the HTTP edge is not, and ``runtime/bridge.py`` stands between them."""
+"""The core is synchronous; only the HTTP edge waits, and runs the core in threads where it must."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ def check(module: Module) -> Iterator[Finding]:
             yield report(NAME, module, line, f"{name} is imported in the core")
     for node in ast.walk(module.tree):
         if isinstance(node, _SYNTAX):
-            yield report(
-                NAME, module, node.lineno, "the core is synchronous; awaitable twins live in runtime/bridge.py"
-            )
+            yield report(NAME, module, node.lineno, "the core is synchronous; only api/ waits")
         elif isinstance(node, ast.comprehension) and node.is_async:
             yield report(NAME, module, node.target.lineno, "the core is synchronous")

@@ -12,4 +12,4 @@ def test_asynchronous_code_in_the_core_is_refused(broken: Broken) -> None:
 
 def test_the_edge_may(broken: Broken) -> None:
     assert broken(check, "api/x.py", "import asyncio\nasync def f():\n    await g()\n") == []
-    assert broken(check, "runtime/bridge.py", "async def f(): ...\n") == []
+    assert broken(check, "runtime/x.py", "async def f(): ...\n") == []

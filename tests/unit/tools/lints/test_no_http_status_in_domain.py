@@ -19,9 +19,5 @@ def test_the_edge_may(broken: Broken) -> None:
     assert broken(check, "api/problems.py", "from http import HTTPStatus\nstatus_code = 400\n") == []
 
 
-def test_what_a_webhook_answered_is_data(broken: Broken) -> None:
-    assert broken(check, "domain/notifications/delivery.py", "status_code = 1\n") == []
-
-
 def test_the_status_of_a_secret_is_fine(broken: Broken) -> None:
     assert broken(check, "domain/secrets/model.py", "rotation_status = 1\nimport httpx_like\n") == []
