@@ -57,11 +57,14 @@ _MAX_TOKEN: Final = 16_384
 _MAX_PARAMETERS: Final = 100
 _MAX_TARGET: Final = 512
 _MAX_REASON: Final = 2048
+_ID: Final = re.compile(r"default|(?:[A-Za-z]{1,16}-){0,2}[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 _CONTROLS: Final = dict.fromkeys([*range(0x20), 0x7F], "\N{REPLACEMENT CHARACTER}")
 _LOOP_WORK: Final = (Work.POINT, Work.WRITE)
 _LARGE_BODY: Final = 64 * 1024
 """Taking a larger body apart would hold up every other request; it is done in a thread."""
+_PATIENCE_S: Final = 0.5
+"""After so long a caller's rights are looked at again."""
 _SLOW_THREADS: Final = 4
 _SLOW_WAITING: Final = 200
 """Each holds its request body in memory."""
@@ -137,11 +140,7 @@ class Edge:
 
     async def _outcome(self, call: Call, scope: Scope, receive: Receive) -> Reply:
         operation = call.operation
-        if operation.action != "public":
-            call.principal = await self._authenticate(call)
-            other = operation.or_action
-            if other is None or not call.principal.scope(other).everywhere:
-                require(call.principal, operation.action)
+        await self._authorise(call)
         _check_path(call)
         if scope["query_string"]:
             call.query = _query(scope["query_string"])
@@ -149,13 +148,31 @@ class Edge:
             await self._do(operation.guard, call, Work.POINT)
         _check_accept(call)
         if operation.method in ("POST", "PUT", "PATCH"):
-            call.raw_body = await read_body(call, receive, self._services.limits.request_bytes)
+            await self._read_body(call, receive)
         outcome = await self._do(operation.handler, call, _work_of(call))
         if isinstance(outcome, Pending):
             return await self._commit(call, outcome)
         if operation.audit:
             await _written(self._services.storage.record(self._entry(call, Outcome.SUCCESS)))
         return outcome
+
+    async def _authorise(self, call: Call) -> None:
+        operation = call.operation
+        if operation.action == "public":
+            return
+        call.principal = await self._authenticate(call)
+        other = operation.or_action
+        if other is None or not call.principal.scope(other).everywhere:
+            require(call.principal, operation.action)
+
+    async def _read_body(self, call: Call, receive: Receive) -> None:
+        began = time.perf_counter()
+        call.raw_body = await read_body(call, receive, self._services.limits.request_bytes)
+        if time.perf_counter() - began > _PATIENCE_S:
+            # A body may drip in for a minute. What was allowed at its begin may have been taken away meanwhile.
+            await self._authorise(call)
+            if call.operation.guard is not None:
+                await self._do(call.operation.guard, call, Work.POINT)
 
     async def _commit(self, call: Call, pending: Pending) -> Reply:
         def unit_of_work(unit: Unit) -> Any:
@@ -344,11 +361,15 @@ def _named_safely(target: Target) -> Target:
 
     People paste keys and passwords into the wrong fields; the trail keeps its records for ever.
     """
-    chosen = {"id": target.id, "name": target.name, "secret_group_id": target.secret_group_id}
-    dropped = {
+    chosen = {
+        "id": (target.id, _ID),
+        "name": (target.name, _PLAIN_NAME),
+        "secret_group_id": (target.secret_group_id, _ID),
+    }
+    dropped: dict[str, Any] = {
         name: None
-        for name, text in chosen.items()
-        if text is not None and (_PLAIN_NAME.fullmatch(text) is None or scrub(text) != text)
+        for name, (text, form) in chosen.items()
+        if text is not None and (form.fullmatch(text) is None or scrub(text) != text)
     }
     return replace(target, **dropped) if dropped else target
 
