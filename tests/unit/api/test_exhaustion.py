@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
 from strongroom.api.operations import Call, Reply, Work, decode_json, validate
 from strongroom.domain.limits import Limits
-from strongroom.kernel.errors import Invalid
-from tests.unit.api.asgi import MANAGER, URL, Server, operation
+from strongroom.kernel.errors import ErrorCode, Forbidden, Invalid
+from tests.unit.api.asgi import MANAGER, READER, URL, Server, operation
 
 MIB = 1024 * 1024
 
@@ -135,3 +136,33 @@ def test_slow_writes_keep_neither_reads_nor_logins_waiting() -> None:
     assert quick == 200
     # So many wait; the rest is told to come back.
     assert (slow_ones.count(200), slow_ones.count(503)) == (204, 96)
+
+
+def test_rights_that_were_taken_away_while_the_body_came_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.api.edge._PATIENCE_S", 0.0)
+    taken_away: list[Callable[[], object]] = []
+
+    def take_away(_: Call) -> None:
+        if taken_away:
+            taken_away.pop()()
+
+    made = operation(lambda _: Reply(), method="POST", work=Work.WRITE, guard=take_away)
+    for token, status in ((MANAGER, 401), (READER, 401)):
+        server = Server([made])
+        taken_away.append(server.authenticator.known.clear)
+        assert server.ask("POST", "/things", b"{}", token=token).status == status
+    assert Server([made]).ask("POST", "/things", b"{}").status == 200
+
+
+def test_the_addressed_thing_is_looked_at_again_after_a_slow_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.api.edge._PATIENCE_S", 0.0)
+    seen: list[str] = []
+
+    def guard(call: Call) -> None:
+        seen.append(call.path["id"])
+        if len(seen) > 1:
+            raise Forbidden(ErrorCode.FORBIDDEN, "No longer.")
+
+    made = operation(lambda _: Reply(), path="/things/{id}", method="POST", work=Work.WRITE, guard=guard)
+
+    assert Server([made]).ask("POST", "/things/1", b"{}").status == 403

@@ -16,17 +16,19 @@ from strongroom.domain.identity.fields import (
     check_name,
     check_networks,
     expected_tag,
+    networks_within,
 )
 from strongroom.domain.identity.generations import Generations
-from strongroom.domain.identity.grants import Administrators, all_keys_of, find_identity, is_service_id
+from strongroom.domain.identity.grants import Administrators, all_keys_of, find_identity, is_service_id, key_usable
 from strongroom.domain.identity.model import ApiKey
 from strongroom.domain.identity.ports import Digests
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.clock import Clock
-from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, NotFound, Problems
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, NotFound, Problems, Unauthenticated
 from strongroom.kernel.ids import ApiKeyId, IamId, new_uuid
 from strongroom.kernel.result import Page
+from strongroom.kernel.time import format_rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +129,15 @@ class ApiKeys:
     def create(self, principal: Principal, iam_id: IamId, request: NewApiKey) -> Change[CreatedApiKey]:
         """Prepare a new key of the caller's own identity, or of any for an administrator.
 
+        Who is no administrator cannot get rid of the limits of a key by making another one with it:
+        the new key ends no later and is good from no other networks. Where it says nothing about
+        them, it takes them over.
+
         Raises:
             Forbidden: the identity is not the caller's own.
-            Invalid: names every field at fault; on commit, an unknown ``iam_id``.
+            Unauthenticated: on commit, the key that the caller uses was disabled or deleted meanwhile.
+            Invalid: names every field at fault; on commit, an unknown ``iam_id``, or wider limits
+                than those of the caller's key.
             LimitReached: on commit, the identity has as many keys as it may.
         """
         _ensure_may_reach(principal, iam_id)
@@ -146,9 +154,10 @@ class ApiKeys:
                     field="iam_id",
                     hint="Delete keys that are no longer used.",
                 )
-            unit.identities.add_api_key(made.api_key)
+            limited = replace(made, api_key=self._within_own_limits(unit, principal, made.api_key))
+            unit.identities.add_api_key(limited.api_key)
             self._generations.announce(unit)
-            return made
+            return limited
 
         return Change(commit)
 
@@ -260,6 +269,28 @@ class ApiKeys:
             return found
 
         return Change(commit)
+
+    def _within_own_limits(self, unit: ReadUnit, principal: Principal, new: ApiKey) -> ApiKey:
+        if principal.credential_id is None:
+            return new
+        own = unit.identities.find_api_key(ApiKeyId(principal.credential_id))
+        if own is None or not key_usable(own, self._clock.now()):
+            # A key that outlives the one it was made with must not come from a request that was on its way.
+            raise Unauthenticated(
+                ErrorCode.TOKEN_INVALID, "The API key of the access token was disabled or deleted meanwhile."
+            )
+        if principal.scope(Action.IDENTITY_MANAGE).everywhere:
+            return new
+        problems = Problems()
+        expires_at, networks = new.expires_at or own.expires_at, new.allowed_networks or own.allowed_networks
+        if own.expires_at is not None and expires_at is not None and expires_at > own.expires_at:
+            latest = format_rfc3339(own.expires_at)
+            problems.add("expires_at", f"expires_at must not be later than that of the key you use, {latest}.")
+        if not networks_within(networks, own.allowed_networks):
+            allowed = ", ".join(own.allowed_networks)
+            problems.add("allowed_networks", f"allowed_networks must lie within those of the key you use: {allowed}.")
+        problems.raise_any()
+        return replace(new, expires_at=expires_at, allowed_networks=networks)
 
     def _changing(
         self,

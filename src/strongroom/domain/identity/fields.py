@@ -97,6 +97,20 @@ def parse_networks(values: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(value) for value in values)
 
 
+def networks_within(values: Sequence[str], outer: Sequence[str]) -> bool:
+    """Tell whether every network lies in one of the outer ones; no outer ones means anywhere."""
+    if not outer:
+        return True
+    around = parse_networks(outer)
+    return bool(values) and all(any(_is_within(inner, one) for one in around) for inner in parse_networks(values))
+
+
+def _is_within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
 def address_allowed(networks: Sequence[Network], address: str | None) -> bool:
     """Tell whether the address lies in one of the networks; no networks means anywhere."""
     if not networks:

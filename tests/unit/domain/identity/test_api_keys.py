@@ -7,11 +7,20 @@ from datetime import timedelta
 
 import pytest
 
+from strongroom.domain.access.actions import Role
 from strongroom.domain.access.principals import Principal, PrincipalKind
 from strongroom.domain.identity.api_keys import ApiKeyChange, ApiKeys, NewApiKey
 from strongroom.domain.identity.fields import read_expiry
 from strongroom.domain.identity.grants import Administrators
-from strongroom.kernel.errors import Conflict, ErrorCode, Forbidden, Invalid, LimitReached, NotFound
+from strongroom.kernel.errors import (
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    Invalid,
+    LimitReached,
+    NotFound,
+    Unauthenticated,
+)
 from strongroom.kernel.ids import ApiKeyId, IamId
 from tests.factories.identities import QuickDigests, World
 
@@ -178,3 +187,79 @@ def test_a_caller_of_another_kind_has_no_keys(world: World) -> None:
     stranger = Principal(iam_id=IamId("IBMid-none"), name="stranger", kind=PrincipalKind.USER)
     with pytest.raises(Invalid):
         world.commit(world.services.api_keys.create(stranger, stranger.iam_id, NEW))
+
+
+# --- what a limited key can make
+
+
+def caller_with(world: World, **limits: object) -> Principal:
+    """Return somebody without roles who came with a key that has these limits."""
+    key = world.key_of(world.service_id("limited").iam_id, **limits)
+    return world.services.authenticator.authenticate(world.log_in(key, "192.0.2.7"), "192.0.2.7")
+
+
+def test_a_new_key_takes_over_the_limits_of_the_one_it_was_made_with(world: World) -> None:
+    soon = world.clock.now() + timedelta(days=1)
+    caller = caller_with(world, expires_at=soon, allowed_networks=("192.0.2.0/24",))
+
+    made = world.commit(world.services.api_keys.create(caller, caller.iam_id, NEW)).api_key
+
+    assert (made.expires_at, made.allowed_networks) == (soon, ("192.0.2.0/24",))
+    assert world.read(lambda unit: unit.identities.find_api_key(made.id)) == made
+
+
+@pytest.mark.parametrize(
+    "networks", [("192.0.2.0/23",), ("0.0.0.0/0",), ("192.0.2.0/25", "198.51.100.0/24"), ("2001:db8::/32",)]
+)
+def test_a_new_key_is_good_from_no_other_networks_than_the_one_it_was_made_with(
+    world: World, networks: tuple[str, ...]
+) -> None:
+    caller = caller_with(world, allowed_networks=("192.0.2.0/24", "2001:db8:1::/48"))
+
+    with pytest.raises(Invalid) as caught:
+        world.commit(
+            world.services.api_keys.create(caller, caller.iam_id, NewApiKey(name="wide", allowed_networks=networks))
+        )
+
+    assert caught.value.field == "allowed_networks"
+    assert "192.0.2.0/24, 2001:db8:1::/48" in caught.value.detail
+
+
+def test_a_new_key_ends_no_later_than_the_one_it_was_made_with(world: World) -> None:
+    soon = world.clock.now() + timedelta(days=1)
+    caller = caller_with(world, expires_at=soon)
+    keys = world.services.api_keys
+
+    later = keys.create(caller, caller.iam_id, NewApiKey(name="late", expires_at=soon + timedelta(seconds=1)))
+    with pytest.raises(Invalid) as caught:
+        world.commit(later)
+
+    assert caught.value.field == "expires_at"
+    earlier = NewApiKey(name="early", expires_at=soon - timedelta(hours=1), allowed_networks=("192.0.2.7/32",))
+    made = world.commit(keys.create(caller, caller.iam_id, earlier)).api_key
+    assert (made.expires_at, made.allowed_networks) == (soon - timedelta(hours=1), ("192.0.2.7/32",))
+
+
+def test_an_administrator_s_limited_key_makes_any_key(world: World) -> None:
+    iam_id = world.service_id("boss").iam_id
+    world.grant(iam_id, Role.ADMINISTRATOR)
+    key = world.key_of(iam_id, allowed_networks=("192.0.2.0/24",))
+    boss = world.services.authenticator.authenticate(world.log_in(key), "192.0.2.7")
+
+    assert world.commit(world.services.api_keys.create(boss, iam_id, NEW)).api_key.allowed_networks == ()
+
+
+@pytest.mark.parametrize("how", ["disabled", "deleted"])
+def test_a_request_on_its_way_makes_no_key_after_its_own_was_taken_away(world: World, how: str) -> None:
+    caller, keys = caller_with(world), world.services.api_keys
+    own = ApiKeyId(caller.credential_id or "")
+    on_its_way = keys.create(caller, caller.iam_id, NEW)
+    if how == "disabled":
+        world.commit(keys.set_disabled(world.administrator, own, disabled=True))
+    else:
+        world.commit(keys.delete(world.administrator, own))
+
+    with pytest.raises(Unauthenticated) as caught:
+        world.commit(on_its_way)
+
+    assert caught.value.code == "token_invalid"
