@@ -8,6 +8,8 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -15,11 +17,13 @@ from strongroom.kernel.result import Notice
 from strongroom.kernel.time import format_rfc3339
 from strongroom.pki import raw
 from strongroom.pki.inspect import CertificateFacts, inspect_certificate
-from strongroom.pki.load import tolerate_oddities
+from strongroom.pki.load import MAX_RSA_BITS, tolerate_oddities
 
 MAX_CANDIDATES: Final = 32
 _MAX_STEPS: Final = 1000
 """Cross-signed authorities multiply the paths; a thousand steps are far beyond any real chain."""
+_MAX_EXPONENT_BITS: Final = 256
+"""Source: CA/Browser Forum Baseline Requirements 6.1.6."""
 
 
 def order_chain(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> list[x509.Certificate]:
@@ -147,13 +151,25 @@ class _PathSearch:
 
 
 def is_issuer(issuer: x509.Certificate, child: x509.Certificate) -> bool:
-    """Return whether the names fit and the child's signature verifies under the issuer's key."""
+    """Return whether the names fit and the child's signature verifies under the issuer's key.
+
+    RSA keys that no authority has, made to keep a verifier busy, count as no issuer's.
+    """
     try:
         with tolerate_oddities():
+            if _is_costly(issuer.public_key()):
+                return False
             child.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, InternalError):
         return False
     return True
+
+
+def _is_costly(key: CertificatePublicKeyTypes) -> bool:
+    # An exponent as long as the modulus makes a verification cost as much as a signature; a chain takes a thousand.
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    return key.key_size > MAX_RSA_BITS or key.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS
 
 
 def chain_notices(leaf: x509.Certificate, intermediates: Sequence[x509.Certificate], now: datetime) -> list[Notice]:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Notice
 from strongroom.pki.chain import MAX_CANDIDATES, chain_notices, is_issuer, order_chain
-from tests.factories.certificates import Made, ec_key, make_ca, make_chain, make_leaf, make_sha1_leaf
+from tests.factories.certificates import Made, ec_key, make_ca, make_chain, make_leaf, make_sha1_leaf, rsa_key
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 CHAIN = make_chain(now=NOW)
@@ -106,6 +108,27 @@ def test_a_web_of_cross_signed_authorities_is_searched_in_bounded_time() -> None
     path = order_chain(leaf, web[:MAX_CANDIDATES])
     assert path[0] == leaf
     assert len(path) == size + 1
+
+
+def test_a_key_made_to_keep_a_verifier_busy_certifies_nothing() -> None:
+    usual = rsa_key().private_numbers()
+    order = (usual.p - 1) * (usual.q - 1)
+    exponent = next(e for e in range(2**2040 + 1, 2**2041, 2) if math.gcd(e, order) == 1)
+    d = pow(exponent, -1, order)
+    key = rsa.RSAPrivateNumbers(
+        usual.p,
+        usual.q,
+        d,
+        rsa.rsa_crt_dmp1(d, usual.p),
+        rsa.rsa_crt_dmq1(d, usual.q),
+        usual.iqmp,
+        rsa.RSAPublicNumbers(exponent, usual.public_numbers.n),
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    busy, plain = make_ca("CA", key=key, now=NOW), make_ca("CA", key=rsa_key(), now=NOW)
+
+    make_leaf(issuer=busy, now=NOW).certificate.verify_directly_issued_by(busy.certificate)
+    assert not is_issuer(busy.certificate, make_leaf(issuer=busy, now=NOW).certificate)
+    assert is_issuer(plain.certificate, make_leaf(issuer=plain, now=NOW).certificate)
 
 
 @settings(max_examples=50, deadline=None)
