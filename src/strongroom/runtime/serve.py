@@ -8,10 +8,12 @@ import signal
 import socket
 import ssl
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 import uvicorn
 
@@ -26,6 +28,10 @@ from strongroom.runtime.settings import Settings, unknown_variables
 
 _BACKLOG: Final = 2048
 _CANNOT_START: Final = 1
+_DIED: Final = 70
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_TOO_SOON_S: Final = 5.0
+_PAUSE_S: Final = 1.0
 
 
 def serve(settings: Settings) -> int:
@@ -84,7 +90,7 @@ def _run(
         gc.freeze()
         gc.enable()
         # Held until everything is closed: a second signal must not cut the end short.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listener])
         return 0 if server.started else 1
@@ -145,7 +151,8 @@ def _announce(container: Container, directory: DataDir, port: int) -> None:
 class _Supervisor:
     """Runs worker processes on one socket, replaces those that die, and stops them together.
 
-    The processes are forked while this one has no threads and no connections; each opens the store for itself.
+    The processes are forked while this one has no threads and no connections; each opens the store for itself. They
+    end when this one does, however it ends: they would hold the data directory against the next start.
     """
 
     def __init__(self, run: Callable[[int], int], workers: int) -> None:
@@ -154,11 +161,14 @@ class _Supervisor:
         self._log = logger("supervisor")
         self._children: dict[int, int] = {}
         self._stopping = False
+        # Nothing is ever written: its end closes with this process, and the workers notice.
+        self._alive, self._held_open = os.pipe()
 
     def run(self) -> int:
         """Run until told to stop, or until a worker cannot even start; return the worst exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._stop)
+        started = time.monotonic()
         for worker in range(self._workers):
             self._start(worker)
         worst = 0
@@ -167,13 +177,17 @@ class _Supervisor:
             worker = self._children.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             if self._stopping:
-                worst = max(worst, abs(code))
+                # One that was told before it could listen to signals ends by the signal.
+                worst = max(worst, 0 if -code in _SIGNALS else abs(code))
             elif code == _CANNOT_START:
                 # The others would fail the same way.
                 worst = code
                 self._stop(signal.SIGTERM, None)
             else:
                 self._log.error("worker died", worker=worker, exit_code=code)
+                if time.monotonic() - started < _TOO_SOON_S:
+                    time.sleep(_PAUSE_S)
+                started = time.monotonic()
                 self._start(worker)
         return worst
 
@@ -183,16 +197,35 @@ class _Supervisor:
             os.kill(pid, number)
 
     def _start(self, worker: int) -> None:
-        pid = os.fork()
-        if pid:
-            self._children[pid] = worker
-            return
-        code = _CANNOT_START
+        # A signal must not come when there is a process that is not yet among the children.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            if self._stopping:
+                return
+            pid = os.fork()
+            if pid:
+                self._children[pid] = worker
+                return
+            for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        self._be_worker(worker)
+
+    def _be_worker(self, worker: int) -> NoReturn:
+        code = _DIED
+        try:
+            os.close(self._held_open)
+            threading.Thread(target=self._follow, name="follows-supervisor", daemon=True).start()
             code = self._run(worker)
         except StrongroomError as error:
+            code = _CANNOT_START
             self._log.error("worker failed", worker=worker, reason=error.diagnostics())
+        except BaseException as error:  # noqa: BLE001  (the end of the process; it would be lost)
+            self._log.error("worker failed", worker=worker, exc_info=error)
         finally:
             os._exit(code)
+
+    def _follow(self) -> None:
+        os.read(self._alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -94,7 +95,8 @@ def _check_listen(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
-    if not _URL.fullmatch(value):
+    # The second condition reads the port, which must be a number.
+    if not _URL.fullmatch(value) or not value.isascii() or urlsplit(value).port == 0:
         raise ValueError
     return value.rstrip("/")
 

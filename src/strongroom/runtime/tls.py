@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 from datetime import datetime, timedelta
@@ -10,13 +11,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import Instance
 from strongroom.pki.bootstrap import issue_server_certificate
 from strongroom.pki.keys import KeySpec, generate_private_key
+from strongroom.pki.names import NameProblem, check_host
 from strongroom.runtime.data_dir import DataDir, write_private
 from strongroom.runtime.server_keys import ServerKeys
 from strongroom.runtime.settings import Settings
@@ -34,9 +42,21 @@ def server_names(settings: Settings, instance: Instance) -> list[str]:
     names = ["localhost", "127.0.0.1", "::1", f"{instance.id}.{service}", f"{instance.id}.private.{service}"]
     if settings.host not in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
         names.append(settings.host)
-    public = urlsplit(settings.public_url or "").hostname
-    names += [name for name in (public, socket.gethostname()) if name]
-    return list(dict.fromkeys(names))
+    names.append(urlsplit(settings.public_url or "").hostname or "localhost")
+    names.append(socket.gethostname())
+    return list(dict.fromkeys(name for name in map(_certifiable, names) if name is not None))
+
+
+def _certifiable(name: str) -> str | None:
+    """Return the name as a certificate has it, or ``None`` if it can have none: a host may be called anything."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return check_host(name)
+    except NameProblem:
+        return None
 
 
 def ensure_server_certificate(
@@ -46,36 +66,50 @@ def ensure_server_certificate(
 
     The key's file is encrypted under a password that lies sealed in the store.
     """
-    directory.tls.mkdir(mode=0o755, exist_ok=True)
-    if (directory.tls / "ca.pem").read_bytes() != keys.ca_pem if (directory.tls / "ca.pem").exists() else True:
-        write_private(directory.tls / "ca.pem", keys.ca_pem, mode=0o644)
+    _keep(directory.tls / "ca.pem", keys.ca_pem)
     if settings.tls_cert_file is not None or settings.http:
         return False
     names = server_names(settings, instance)
-    if _still_good(directory.tls / "server.pem", directory.tls / "server-key.pem", names, keys, now):
+    both, shown = directory.tls / "server-key.pem", directory.tls / "server.pem"
+    found = _still_good(both, names, keys, now)
+    if found is not None:
+        _keep(shown, found.public_bytes(Encoding.PEM))
         return False
     key = generate_private_key(KeySpec(kind="ec", bits=256))
     certificate = issue_server_certificate(keys.ca_certificate, keys.ca_key, key, names, now, _LIFE)
     encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(keys.tls_password))
     # One file for both: a crash cannot leave a certificate beside the key of another.
-    write_private(directory.tls / "server-key.pem", encrypted + certificate.public_bytes(Encoding.PEM))
-    write_private(directory.tls / "server.pem", certificate.public_bytes(Encoding.PEM), mode=0o644)
+    write_private(both, encrypted + certificate.public_bytes(Encoding.PEM))
+    _keep(shown, certificate.public_bytes(Encoding.PEM))
     return True
 
 
-def _still_good(certificate: Path, key: Path, names: list[str], keys: ServerKeys, now: datetime) -> bool:
-    if not certificate.exists() or not key.exists():
-        return False
+def _keep(path: Path, content: bytes) -> None:
+    """Have a public file hold this, whatever is there."""
     try:
-        found = x509.load_pem_x509_certificate(key.read_bytes())
-    except ValueError:
-        return False
-    if found.public_bytes(Encoding.PEM) != certificate.read_bytes() or found.issuer != keys.ca_certificate.subject:
-        return False
-    sans = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if path.read_bytes() == content:
+            return
+    except OSError:
+        # Missing, or nothing that can be read: writing it says what is wrong.
+        pass
+    write_private(path, content, mode=0o644)
+
+
+def _still_good(path: Path, names: list[str], keys: ServerKeys, now: datetime) -> x509.Certificate | None:
+    """Return the certificate of the file if it is ours, has its key, has all names and lasts."""
+    try:
+        content = path.read_bytes()
+        found = x509.load_pem_x509_certificate(content)
+        # Every instance's authority has the same name: after a restore only the signature tells them apart.
+        found.verify_directly_issued_by(keys.ca_certificate)
+        key = load_pem_private_key(content, keys.tls_password)
+        sans = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return None
     known = {str(name) for name in sans.get_values_for_type(x509.DNSName)}
     known |= {str(address) for address in sans.get_values_for_type(x509.IPAddress)}
-    return found.not_valid_after_utc > now + _RENEW_BEFORE and set(names) <= known
+    lasts = found.not_valid_before_utc <= now and now + _RENEW_BEFORE < found.not_valid_after_utc
+    return found if lasts and set(names) <= known and key.public_key() == found.public_key() else None
 
 
 class ServerTls:
@@ -124,18 +158,26 @@ class ServerTls:
         try:
             context.load_cert_chain(self._certificate, self._key, password=self._password or _no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
-            raise Invalid(
-                ErrorCode.SETTINGS_INVALID,
-                "The TLS certificate and key files do not go together: they must be PEM and belong to each other.",
-                hint=f"{self._certificate}, {self._key}: {error}",
-            ) from error
+            raise _unusable(self._certificate, self._key, str(error)) from error
 
     def _stamp(self) -> tuple[tuple[int, int, int], ...]:
         found = []
         for path in (self._certificate, self._key):
-            status = path.stat()
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise _unusable(self._certificate, self._key, f"{path.name}: {error.strerror}") from error
             found.append((status.st_mtime_ns, status.st_size, status.st_ino))
         return tuple(found)
+
+
+def _unusable(certificate: Path, key: Path, reason: str) -> Invalid:
+    return Invalid(
+        ErrorCode.SETTINGS_INVALID,
+        "The TLS certificate and key cannot be used: both must be PEM files that belong together, the key unencrypted.",
+        field="tls_cert_file",
+        hint=f"Look at {certificate} and {key} ({reason}).",
+    )
 
 
 def _no_password() -> str:
