@@ -14,8 +14,8 @@ from typing import Final
 
 from strongroom.storage import repositories
 from strongroom.storage.compiled import digest_of_sources
+from strongroom.storage.repositories import audit, jobs, locks, versions
 from strongroom.storage.repositories import identity_statements as identities
-from strongroom.storage.repositories import jobs, locks, versions
 from strongroom.storage.repositories import secret_list_statements as secret_lists
 from strongroom.storage.repositories.secret_list_statements import Filters, Find, Order, Shape, Way
 from strongroom.storage.statements import Statement
@@ -55,6 +55,15 @@ def _statements_in(module: ModuleType) -> Iterator[Statement]:
 
 def _of_factories() -> Iterator[Statement]:
     """Yield the ordinary ones among those that exist in many shapes."""
+    yield from _of_identities()
+    for shape in (
+        (False, False, False, None, True),
+        (False, False, True, None, True),
+        (True, False, False, None, True),
+    ):
+        yield from jobs._page(shape)
+    for filters in ((), ("start",), ("target_id",), ("initiator",), ("action",), ("trouble",)):
+        yield audit._page(filters)
     for size in SIZES:
         yield from (jobs._claim(size), jobs._next_due(size), secret_lists.groups_statement(size))
         yield from (locks._secrets_by_pk(size), locks._lockable_versions(size), locks._names_by_pk(size))
@@ -69,6 +78,37 @@ def _of_factories() -> Iterator[Statement]:
         yield from locks._locked_secrets(groups=groups, search=False)
     yield versions._erase_except(0)
     yield from _of_lists()
+
+
+def _of_identities() -> Iterator[Statement]:
+    keys = {
+        identities.USERS: ("iam_id", "name"),
+        identities.SERVICE_IDS: ("id", "iam_id"),
+        identities.API_KEYS: ("id", "digest"),
+        identities.POLICIES: ("id",),
+        identities.ACCESS_GROUPS: ("id", "name"),
+        identities.REFRESH_TOKENS: ("digest",),
+    }
+    filters = {
+        identities.SERVICE_IDS: "name",
+        identities.API_KEYS: "iam_id",
+        identities.POLICIES: "subject",
+    }
+    for table, columns in keys.items():
+        yield from (identities.find_by(table, column) for column in columns)
+        yield identities.remove_by(table, (columns[0],))
+        if table not in {identities.USERS, identities.REFRESH_TOKENS}:
+            yield identities.save_in(table, columns[0], checked=True)
+        if table != identities.REFRESH_TOKENS:
+            yield identities.save_in(table, columns[0], checked=False)
+            yield identities.add_to(table)
+            yield from identities.page_by(table, ())
+    for table, column in filters.items():
+        yield from identities.page_by(table, (column,))
+    yield identities.remove_by(identities.API_KEYS, ("iam_id",))
+    yield identities.remove_by(identities.POLICIES, ("subject_kind", "subject"))
+    yield identities.remove_by(identities.REFRESH_TOKENS, ("api_key_id",))
+    yield from (identities.groups_of_member(windowed=windowed) for windowed in (False, True))
 
 
 def _of_lists() -> Iterator[Statement]:
