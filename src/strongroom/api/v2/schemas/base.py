@@ -10,17 +10,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SECRET_TYPES = (
-    "arbitrary",
-    "iam_credentials",
-    "imported_cert",
-    "kv",
-    "private_cert",
-    "public_cert",
-    "service_credentials",
-    "username_password",
-    "custom_credentials",
-)
 SecretTypeName = Literal[
     "arbitrary",
     "iam_credentials",

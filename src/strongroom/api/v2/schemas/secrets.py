@@ -25,7 +25,6 @@ from strongroom.api.parameters import (
     sort_key,
 )
 from strongroom.api.v2.schemas.base import (
-    SECRET_TYPES,
     Alias,
     Answer,
     FreeObject,
@@ -34,6 +33,7 @@ from strongroom.api.v2.schemas.base import (
     Request,
     StateDescription,
 )
+from strongroom.domain.secrets.model import SecretType
 
 # --- parts
 
@@ -547,7 +547,7 @@ class SecretsQuery(BaseModel, defer_build=True):
     search: str | None = Field(default=None, min_length=2, max_length=128)
     groups: Annotated[str | None, comma_list({"type": "string"}, most=201)] = None
     secret_types: Annotated[
-        str | None, comma_list({"type": "string", "enum": list(SECRET_TYPES)}, most=len(SECRET_TYPES))
+        str | None, comma_list({"type": "string", "enum": list(SecretType)}, most=len(SecretType))
     ] = None
     match_all_labels: Annotated[str | None, comma_list({"type": "string"}, most=30)] = None
 
