@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from strongroom.domain.access.actions import Role
+from strongroom.domain.audit.record import AuditQuery
 from tests.api.v2.sending import (
     SECRETS,
     code,
@@ -364,6 +366,12 @@ def test_the_update_that_is_printed_as_a_create_changes_the_request(server: InPr
     assert answer.json["description"] == body["description"]
     assert answer.json["labels"] == body["labels"]
     assert answer.json["custom_metadata"] == body["custom_metadata"]
+    wanted = AuditQuery(limit=10, target_id=created["id"])
+    trail, _ = server.container.services.storage.read(lambda unit: unit.audit_trail.page(wanted))
+    assert [json.loads(record.body)["action"] for record in trail] == [
+        "secrets-manager.secret-metadata.update",
+        "secrets-manager.secret.create",
+    ]
 
 
 def test_the_update_printed_as_a_create_needs_a_managed_csr_of_that_name_and_group(server: InProcess) -> None:

@@ -8,6 +8,7 @@ the page says it is. DEVIATION: everywhere else a taken name is 409.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from strongroom.api.operations import Call, Pending, Reply
@@ -34,8 +35,10 @@ def as_csr_update(call: Call, new: NewSecret) -> Pending | None:
     found = call.services.storage.read(lambda unit: unit.secrets.find_by_name(new.secret_type, new.name))
     if found is None or found.group_id != new.group_id or "managed_csr" not in found.attributes:
         return None
-    require_group(call.principal, Action.SECRET_METADATA_UPDATE, found.group_id)
+    # The trail says what is done, not how it was written.
+    call.operation = replace(call.operation, action=Action.SECRET_METADATA_UPDATE)
     aim(call, found)
+    require_group(call.principal, Action.SECRET_METADATA_UPDATE, found.group_id)
     given = call.json_object()
     members: dict[str, Any] = {name: given[name] for name in _PATCHED_TOO if name in given}
     change = call.services.secrets.changes.patch(found, MetadataPatch(members={**members, "managed_csr": changes}))
