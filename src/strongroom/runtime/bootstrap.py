@@ -181,6 +181,9 @@ def _settle_api_key(storage: SqlStorage, directory: DataDir, keys: ServerKeys) -
     if storage.read(lambda unit: unit.identities.find_api_key_by_digest(digest)) is None:
         pending.unlink()
     else:
+        if directory.admin_apikey.exists():
+            # It may be the only copy of the key to another database, and the address of this one a mistake.
+            directory.admin_apikey.replace(directory.admin_apikey.with_name("admin-apikey.old"))
         pending.replace(directory.admin_apikey)
     sync_folder(directory.path)
 
