@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class Wire:
     def __init__(self, server: InProcess) -> None:
         self.server = server
         self.bugs: list[str] = []
+        self._numbers = itertools.count(1)
         self._runner = asyncio.Runner()
         self._listen()
 
@@ -61,6 +63,16 @@ class Wire:
             elapsed=0.0,
             verify=True,
         )
+
+    def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+        """Send a request of the administrator's, with a JSON body if any."""
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"authorization": f"Bearer {self.server.administrator()}", "content-type": kind}
+        return self.exchange(method, path, headers, body)
+
+    def count(self) -> int:
+        """Return the next number, for names that must differ."""
+        return next(self._numbers)
 
     def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send one request from its parts and wait for the whole answer."""
