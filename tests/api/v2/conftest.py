@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -72,20 +70,10 @@ def watch(server: InProcess) -> InProcess:
     return server
 
 
-@pytest.fixture(scope="session")
-def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a data directory once: the keys of a first start take longest."""
-    path = tmp_path_factory.mktemp("prepared") / "data"
-    with in_process(path, FrozenClock(START_OF_TESTS)):
-        return path
-
-
 @pytest.fixture
-def server(_prepared: Path, data_dir: Path, clock: FrozenClock) -> Iterator[InProcess]:
+def server(server: InProcess) -> InProcess:
     """Give a fresh server with a frozen clock whose answers are checked."""
-    shutil.copytree(_prepared, data_dir)
-    with in_process(data_dir, clock) as running:
-        yield watch(running)
+    return watch(server)
 
 
 @pytest.fixture(scope="module")
