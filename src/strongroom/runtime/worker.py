@@ -120,7 +120,6 @@ class Worker:
         events_kept: timedelta = timedelta(days=30),
         observe: Callable[[str, str, float], None] | None = None,
         threads: int = 2,
-        lease: timedelta = LEASE,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -134,7 +133,6 @@ class Worker:
         self._interval = interval
         self._observe = observe or _unobserved
         self._threads_wanted = threads
-        self._lease = lease
         self._changed = threading.Condition()
         self._signals = 0
         self._stopping = False
@@ -213,7 +211,7 @@ class Worker:
             self._rest(following - time.monotonic())
 
     def _keep_leases(self) -> None:
-        renew_every = self._lease.total_seconds() / 3
+        renew_every = LEASE.total_seconds() / 3
         renew_at = time.monotonic() + renew_every
         while not self._stopping:
             self._rest(_LOOK_EVERY.total_seconds())
@@ -226,7 +224,7 @@ class Worker:
 
     def _renew(self, run: _Run) -> None:
         """Move the end of a lease; a worker that has lost its job finds that out when it saves."""
-        held = replace(run.job, lease_until=self._clock.now() + self._lease)
+        held = replace(run.job, lease_until=self._clock.now() + LEASE)
 
         def renew(unit: Unit) -> None:
             if run.stored_by is None:
@@ -282,7 +280,7 @@ class Worker:
     def _claim(self) -> Job | None:
         def claim(unit: Unit) -> Job | None:
             now = self._clock.now()
-            return unit.jobs.claim(self._owner, now, now + self._lease, self._kinds)
+            return unit.jobs.claim(self._owner, now, now + LEASE, self._kinds)
 
         return self._storage.write(claim)
 

@@ -22,12 +22,11 @@ class Generations:
     A unit that changes identities announces its generation before its commit. Readers that still
     see an older one do not keep what they read, so a change of this process counts from its
     commit on, and never from a stale copy. What other processes changed is found by reading the
-    stored number every ``poll_every``.
+    stored number every `POLL_EVERY`.
     """
 
-    def __init__(self, clock: Clock, *, poll_every: timedelta = POLL_EVERY) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._poll_every = poll_every
         self._lock = threading.Lock()
         self._confirmed = 0
         self._announced_at: datetime | None = None
@@ -44,7 +43,7 @@ class Generations:
     def poll_due(self, now: datetime) -> bool:
         """Tell whether the stored number is to be read again."""
         # A clock that was set back must not silence it.
-        return self._polled_at is None or not self._polled_at <= now < self._polled_at + self._poll_every
+        return self._polled_at is None or not self._polled_at <= now < self._polled_at + POLL_EVERY
 
     def read(self, unit: ReadUnit) -> int:
         """Read the stored number; what the same unit reads next is at least as new."""

@@ -34,7 +34,6 @@ class IdentityServices:
     authenticator: Authenticator
     signer: TokenSigner
     generations: Generations
-    failed_logins: FailedLogins
 
     @classmethod
     def build(
@@ -51,7 +50,6 @@ class IdentityServices:
         """Return the services over one store; ``issuer`` is ``iss`` of the tokens."""
         generations = Generations(clock)
         administrators = Administrators()
-        failed_logins = FailedLogins(limits.failed_logins_per_minute, clock)
         api_keys = ApiKeys(
             clock=clock, limits=limits, digests=digests, generations=generations, administrators=administrators
         )
@@ -71,10 +69,9 @@ class IdentityServices:
                 digests=digests,
                 signer=signer,
                 issuer=issuer,
-                failed_logins=failed_logins,
+                failed_logins=FailedLogins(limits.failed_logins_per_minute, clock),
             ),
             authenticator=Authenticator(storage=storage, clock=clock, signer=signer, generations=generations),
             signer=signer,
             generations=generations,
-            failed_logins=failed_logins,
         )

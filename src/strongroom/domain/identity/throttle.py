@@ -59,7 +59,7 @@ class FailedLogins:
         if wait:
             raise LimitReached(
                 ErrorCode.TOO_MANY_ATTEMPTS,
-                f"More than {self._limit} logins failed within a minute; wait before the next one.",
+                f"Too many logins failed: {self._limit} within a minute are the limit; wait before the next one.",
                 retry_after=wait,
             )
 

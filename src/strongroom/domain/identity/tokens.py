@@ -78,7 +78,7 @@ class TokenExchange:
 
     Args:
         issuer: ``iss`` of the tokens.
-        failed_logins: shared with every other way to log in.
+        failed_logins: refuses attempts after too many failures.
     """
 
     def __init__(
