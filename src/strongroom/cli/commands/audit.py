@@ -40,7 +40,7 @@ def verify(session: Session, file: Path | None, public_key: str | None, timeout:
     session.emit(result)
     if result.get("verified") is not True:
         raise CommandError(
-            f"The audit trail is broken at {result.get('first_broken') or 'an unknown place'}.",
+            f"The audit trail is broken at {str(result.get('first_broken') or 'an unknown place').removesuffix('.')}.",
             exit_code=Exit.REFUSED,
             code=ErrorCode.INTEGRITY_FAILED,
         )
