@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.peers.mortal import Mortal
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Mortal]:
+    """Give what runs actions that die at a step."""
+    with Mortal() as running:
+        yield running
