@@ -253,8 +253,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 _runs = settings.default.max_examples if settings.default is not None else 60
-TestLifecycle = Lifecycle.TestCase
 # A failure is made as short as possible before it is shown, which takes minutes.
-TestLifecycle.pytestmark = pytest.mark.timeout(420)
+TestLifecycle = pytest.mark.timeout(420)(Lifecycle.TestCase)
 # The profile's number is of examples; one run here has some thirty requests.
 TestLifecycle.settings = settings(max_examples=_runs // 2, stateful_step_count=30)

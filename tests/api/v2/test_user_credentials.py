@@ -252,6 +252,9 @@ def test_a_locked_previous_version_holds_the_rotation_back_until_it_is_free(serv
     assert (secret["versions_total"], secret["rotation_status"]) == (2, "blocked")
     assert (secret["job"]["kind"], secret["job"]["state"]) == ("secret.rotate", "waiting")
     assert "locks" in secret["job"]["waiting_for"]
+    assert server.request("GET", address).json["job"] == secret["job"]
+    assert (secret["job"]["kind"], secret["job"]["state"]) == ("secret.rotate", "waiting")
+    assert "locks" in secret["job"]["waiting_for"]
     assert events(server)[-1] == "secret_rotation_blocked"
     pass_to(server, START_OF_TESTS + timedelta(days=2, hours=1))
     assert events(server).count("secret_rotation_blocked") == 1
@@ -261,6 +264,7 @@ def test_a_locked_previous_version_holds_the_rotation_back_until_it_is_free(serv
     pass_to(server, START_OF_TESTS + timedelta(days=3, minutes=1))
     secret = metadata(server, address)
     assert (secret["versions_total"], secret["rotation_status"]) == (3, "none")
+    assert "job" not in secret
     assert secret["next_rotation_date"] == text(server.clock.now() + timedelta(days=1))
 
 
@@ -324,6 +328,7 @@ def test_locks_delay_the_expiry_until_the_last_one_is_gone(server: InProcess) ->
     assert metadata(server, address)["state"] == 1
     assert server.request("GET", address).json["password"]
     assert events(server)[-1] == "secret_expiration_blocked"
+    assert metadata(server, address)["job"]["waiting_for"] == "the locks on the secret"
     server.request("DELETE", f"{address}/locks_bulk?name=edge")
     pass_to(server, START_OF_TESTS + timedelta(hours=2))
     assert metadata(server, address)["state"] == 1

@@ -92,7 +92,10 @@ def _full(call: Call, view: SecretView) -> dict[str, Any]:
 
 def _job(call: Call, secret: Secret) -> dict[str, Any]:
     """Return the job that is at work on the secret or failed last, as a member; mostly there is none."""
-    if secret.rotation_status == "none" and secret.state is not State.PRE_ACTIVATION:
+    expires_at = secret.expires_at if secret.state is State.ACTIVE else None
+    # Locks hold an expiry back.
+    is_overdue = expires_at is not None and expires_at <= call.services.clock.now()
+    if secret.rotation_status == "none" and secret.state is not State.PRE_ACTIVATION and not is_overdue:
         return {}
     job = call.services.storage.read(lambda unit: unit.jobs.last_of_secret(secret.id))
     return {} if job is None else {"job": job_body(job)}
