@@ -487,7 +487,7 @@ class Storage(Protocol):
         """
         ...
 
-    def touch(self, secret_id: SecretId, version_id: VersionId, at: datetime) -> None:
+    def touch(self, secret_id: SecretId, at: datetime) -> None:
         """Note another read of a payload; ``retrieved_at`` moves at most 1 s late."""
         ...
 

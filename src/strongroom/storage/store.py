@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from strongroom.domain import ports
 from strongroom.domain.audit.record import AuditEntry
 from strongroom.kernel.errors import ErrorCode, Unavailable
-from strongroom.kernel.ids import SecretId, VersionId
+from strongroom.kernel.ids import SecretId
 from strongroom.storage.engine import ConnectionLost, Engine, open_engine
 from strongroom.storage.migrate import REVISION, ensure_schema, stored_revision
 from strongroom.storage.pending import Pending
@@ -32,7 +32,7 @@ class SqlStorage:
         self._begin_read = engine.begin_read
         self._end_read = engine.end_read
         self.record: Callable[[AuditEntry], Future[None] | None] = writer.record
-        self.touch: Callable[[SecretId, VersionId, datetime], None] = writer.touch
+        self.touch: Callable[[SecretId, datetime], None] = writer.touch
 
     @property
     def dialect(self) -> str:

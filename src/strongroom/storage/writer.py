@@ -26,7 +26,7 @@ from typing import Any, Final, Self, TypeVar
 from strongroom.domain.audit.chain import ChainHead
 from strongroom.domain.audit.record import AuditEntry, AuditRecord
 from strongroom.kernel.errors import ErrorCode, StrongroomError, Unavailable
-from strongroom.kernel.ids import SecretId, VersionId
+from strongroom.kernel.ids import SecretId
 from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import ConnectionLost, DuplicateRow, Engine, TransientFailure, WriteConnection
 from strongroom.storage.pending import Pending
@@ -187,7 +187,7 @@ class Writer:
             self._entries.append((entry, future))
         return future
 
-    def touch(self, secret_id: SecretId, version_id: VersionId, at: datetime) -> None:
+    def touch(self, secret_id: SecretId, at: datetime) -> None:
         """Note another read of a payload."""
         instant = to_microseconds(at)
         with self._wake:

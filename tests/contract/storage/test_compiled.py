@@ -28,7 +28,7 @@ group = add_group(storage)
 secret, version = add_secret_with_version(storage, labels=("dev",))
 storage.read(lambda unit: unit.secrets.find_current(secret.id))
 storage.write(lambda unit: unit.versions.mark_read(secret.id, version.id, NOW))
-storage.touch(secret.id, version.id, NOW)
+storage.touch(secret.id, NOW)
 storage.record(make_entry())
 only = frozenset({group.id})
 for query in (SecretQuery(limit=10), SecretQuery(limit=10, groups=only, sort=Sort(key="name"))):

@@ -12,7 +12,7 @@ import pytest
 from strongroom.domain.audit.chain import GENESIS, link
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Unavailable
-from strongroom.kernel.ids import SecretId, VersionId
+from strongroom.kernel.ids import SecretId
 from strongroom.storage.store import SqlStorage
 from tests.contract.storage.builders import (
     NOW,
@@ -263,9 +263,9 @@ def test_full_queue_makes_reads_wait_and_drops_nothing(open_store: OpenStorage) 
 def test_close_stores_what_is_queued(open_store: OpenStorage) -> None:
     storage = open_store()
     add_group(storage)
-    secret, version = add_secret_with_version(storage)
+    secret, _ = add_secret_with_version(storage)
     storage.record(make_entry("read"))
-    storage.touch(secret.id, version.id, later(5))
+    storage.touch(secret.id, later(5))
     waiting = storage.submit(lambda _: 1)
 
     storage.close()
@@ -287,7 +287,7 @@ def test_closed_store_refuses_with_a_clear_word(open_store: OpenStorage) -> None
     with pytest.raises(Unavailable):
         storage.record(make_entry())
     with pytest.raises(Unavailable):
-        storage.touch(SecretId("1"), VersionId("1"), NOW)
+        storage.touch(SecretId("1"), NOW)
     with pytest.raises(Unavailable):
         storage.read(lambda unit: unit.groups.listing())
 
@@ -295,12 +295,12 @@ def test_closed_store_refuses_with_a_clear_word(open_store: OpenStorage) -> None
 def test_touch_moves_the_time_of_the_last_read_forward_only(open_store: OpenStorage) -> None:
     storage = open_store()
     add_group(storage)
-    secret, version = add_secret_with_version(storage)
-    storage.touch(secret.id, version.id, later(10))
-    storage.touch(secret.id, version.id, later(3))
+    secret, _ = add_secret_with_version(storage)
+    storage.touch(secret.id, later(10))
+    storage.touch(secret.id, later(3))
     storage.close()
     storage = open_store()
-    storage.touch(secret.id, version.id, later(4))
+    storage.touch(secret.id, later(4))
     storage.close()
 
     found = open_store().read(lambda unit: unit.secrets.find(secret.id))

@@ -65,7 +65,7 @@ class SecretReading:
 
     def _note(self, secret: Secret, version: Version, at: datetime) -> Change[None] | None:
         if version.downloaded and secret.retrieved_at is not None:
-            self._context.storage.touch(secret.id, version.id, at)
+            self._context.storage.touch(secret.id, at)
             return None
 
         def commit(unit: Unit) -> None:
