@@ -16,6 +16,7 @@ from ibm_secrets_manager_sdk import secrets_manager_v2 as sdk
 from ibm_secrets_manager_sdk.secrets_manager_v2 import SecretsManagerV2
 
 from tests.factories.certificates import make_chain, make_leaf
+from tests.peers.needs import require
 from tests.peers.server import LiveServer
 
 pytestmark = pytest.mark.integration
@@ -77,7 +78,7 @@ def csr_body(name: str, group: str) -> dict[str, Any]:
 
 def openssl(*words: str, given: str | None = None) -> str:
     """Run openssl and return what it printed on either stream."""
-    done = subprocess.run(["openssl", *words], input=given, check=True, capture_output=True, text=True)
+    done = subprocess.run([str(require("openssl")), *words], input=given, check=True, capture_output=True, text=True)
     return done.stdout + done.stderr
 
 
@@ -376,7 +377,7 @@ def test_compressed_requests_and_retries_are_served(client: SecretsManagerV2, na
 
 def curl(server: LiveServer, method: str, path: str, body: Any = None, *more: str) -> tuple[int, Any]:
     """Send a request with curl and return the status and the answer."""
-    words = ["curl", "--silent", "--cacert", str(server.ca_file), "-X", method, "-w", "\n%{http_code}"]
+    words = [str(require("curl")), "--silent", "--cacert", str(server.ca_file), "-X", method, "-w", "\n%{http_code}"]
     words += ["-H", f"Authorization: Bearer {server.token()}", "-H", "Accept: application/json", *more]
     if body is not None:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
@@ -388,10 +389,7 @@ def curl(server: LiveServer, method: str, path: str, body: Any = None, *more: st
     return int(status), json.loads(text)
 
 
-def test_the_documented_requests_succeed_with_curl(
-    live_server: LiveServer, name: Callable[[str], str], requires: Callable[[str], Path]
-) -> None:
-    requires("curl")
+def test_the_documented_requests_succeed_with_curl(live_server: LiveServer, name: Callable[[str], str]) -> None:
     status, group = curl(live_server, "POST", "/api/v2/secret_groups", {"name": name("curl")})
     assert status == 201
     body = imported_body(name("imported"), group["id"])
@@ -423,9 +421,8 @@ def test_the_documented_requests_succeed_with_curl(
 
 
 def test_a_certificate_alone_is_imported_with_curl_in_one_line(
-    live_server: LiveServer, name: Callable[[str], str], requires: Callable[[str], Path]
+    live_server: LiveServer, name: Callable[[str], str]
 ) -> None:
-    requires("curl")
     body = {"name": name("alone"), "secret_type": "imported_cert", "certificate": make_leaf().pem}
     status, secret = curl(live_server, "POST", "/api/v2/secrets", body)
     assert (status, secret["private_key_included"]) == (201, False)

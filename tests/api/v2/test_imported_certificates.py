@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, pkcs7
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from tests.api.v2.sending import SECRETS, code, error, events, field, leaf, lock, made, make_group, text
@@ -119,14 +117,7 @@ def test_untidy_text_comes_back_as_it_was_given(
     assert read["private_key"] == decorate(one.key_pem)
 
 
-def _pkcs7(pem: str, folder: Path) -> str:
-    source = folder / "c.pem"
-    source.write_text(pem)
-    words = ["openssl", "crl2pkcs7", "-nocrl", "-certfile", str(source)]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-def _refusals(folder: Path, now: datetime) -> dict[str, tuple[dict[str, str], str, str, str]]:
+def _refusals(now: datetime) -> dict[str, tuple[dict[str, str], str, str, str]]:
     """Return members, the field at fault, a word that names what was found, and a part of the conversion."""
     one, other = make_leaf(now=now), make_leaf(now=now)
     rsa = make_leaf(key=rsa_key(), now=now)
@@ -153,7 +144,12 @@ def _refusals(folder: Path, now: datetime) -> dict[str, tuple[dict[str, str], st
             "DER",
             "openssl x509 -inform DER",
         ),
-        "pkcs7": ({"certificate": _pkcs7(one.pem, folder)}, "certificate", "PKCS#7", "openssl pkcs7"),
+        "pkcs7": (
+            {"certificate": pkcs7.serialize_certificates([one.certificate], Encoding.PEM).decode()},
+            "certificate",
+            "PKCS#7",
+            "openssl pkcs7",
+        ),
         "pkcs12": ({"certificate": base64.b64encode(p12).decode()}, "certificate", "PKCS#12", "openssl pkcs12"),
         "csr as certificate": ({"certificate": make_csr()}, "certificate", request, "openssl"),
         "key as certificate": ({"certificate": one.key_pem}, "certificate", "private key", "openssl"),
@@ -191,9 +187,9 @@ _REFUSED: Final = (
 @pytest.mark.parametrize("case", _REFUSED)
 @pytest.mark.parametrize("operation", ["import", "rotation"])
 def test_refusal_names_field_finding_and_conversion_and_stores_nothing(
-    shared: InProcess, tmp_path: Path, case: str, operation: str
+    shared: InProcess, case: str, operation: str
 ) -> None:
-    members, wrong, finding, conversion = _refusals(tmp_path, shared.clock.now())[case]
+    members, wrong, finding, conversion = _refusals(shared.clock.now())[case]
     name = re.sub("[^a-z0-9]", "-", f"refused-{case}-{operation}")
     if operation == "import":
         answer = _import(shared, name, **members)

@@ -27,6 +27,7 @@ from tests.api.v2.sending import (
 )
 from tests.factories.certificates import make_ca, sign_csr
 from tests.peers.in_process import InProcess
+from tests.peers.needs import require
 from tests.peers.server import Answer
 
 EC: Final = {"key_type": "ec"}
@@ -110,7 +111,7 @@ def test_the_documented_create_makes_a_waiting_secret_with_a_verifiable_request(
     assert secret["csr"] == secret["managed_csr"]["csr"]
     for absent in ("certificate", "private_key", "expiration_date", "version_custom_metadata"):
         assert absent not in secret
-    words = ["openssl", "req", "-verify", "-noout", "-text"]
+    words = [str(require("openssl")), "req", "-verify", "-noout", "-text"]
     shown = subprocess.run(words, input=secret["csr"], check=True, capture_output=True, text=True)
     assert "verify OK" in shown.stdout + shown.stderr
     for part in (

@@ -16,7 +16,7 @@ from strongroom.domain.secrets.locking import NewLock
 from strongroom.domain.secrets.model import Secret
 from strongroom.domain.secrets.rotating import NewVersion
 from strongroom.domain.secrets.services import SecretServices
-from strongroom.kernel.errors import Conflict, ErrorCode
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
 from strongroom.kernel.ids import SecretId
 from tests.api.v2.sending import create, error, events, import_certificate, lock, made
 from tests.peers.in_process import InProcess
@@ -227,3 +227,31 @@ def test_expiry_and_rotation_that_meet_end_with_an_expired_secret(server: InProc
     secret = server.request("GET", f"{made(answer)}/metadata").json
     assert secret["state"] == 5
     assert "next_rotation_date" not in secret
+
+
+def test_members_that_a_type_does_not_have_are_refused_by_the_rules_too(server: InProcess) -> None:
+    address = made(create(server, "kv"))
+    changes = server.container.services.secrets.changes
+    with pytest.raises(Invalid) as refused:
+        changes.patch(stored(server, address), MetadataPatch(members={"rotation": None, "managed_csr": {}}))
+    assert {(cause.field, cause.code) for cause in refused.value.causes} == {
+        ("rotation", ErrorCode.UNKNOWN_FIELD),
+        ("managed_csr", ErrorCode.UNKNOWN_FIELD),
+    }
+
+
+def test_a_failed_rotation_of_a_secret_that_was_deleted_meanwhile_is_done(server: InProcess) -> None:
+    from strongroom.domain.jobs.steps import Commit, Done, new_job
+    from strongroom.domain.secrets.lifecycle import ROTATE, RotationSteps
+
+    address = due(server)
+    tamper(server)
+    server.clock.advance(timedelta(days=1))
+    server.forget_tokens()
+    services, storage = server.container.services.secrets, server.container.services.storage
+    secret_id = SecretId(address.rpartition("/")[2])
+    job = new_job(ROTATE, dedupe_key="x", now=server.clock.now(), secret_id=secret_id, group_id=None)
+    step = RotationSteps(services.context, services.rotation).run(job)
+    assert isinstance(step, Commit)
+    assert server.request("DELETE", address).status == 204
+    assert isinstance(storage.write(step.fn), Done)
