@@ -128,7 +128,6 @@ class Edge:
             request_id=str(uuid.uuid4()),
             base_url=base_url,
             target=Target(type=operation.target_type),
-            extensions=headers.get("x-strongroom-extensions") == "1",
         )
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Reply:

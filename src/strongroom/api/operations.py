@@ -83,7 +83,6 @@ class Call:
         found: what the guard looked up for the handler.
         decoded: the body as plain values, once it was asked for.
         base_url: scheme and host the client used, for links.
-        extensions: whether the client asked for Strongroom's additions (``X-Strongroom-Extensions: 1``).
     """
 
     operation: Operation
@@ -98,7 +97,6 @@ class Call:
     raw_body: bytes = b""
     target: Target
     found: Any = None
-    extensions: bool = False
     decoded: Any = None
 
     def json(self) -> Any:
@@ -148,6 +146,7 @@ class Operation:
         path: with ``{names}`` in braces.
         action: what the caller must be allowed to do, or ``public`` for nobody in particular.
         or_action: another action, on the whole instance, that is as good; the handler tells them apart.
+        work: where it runs; ``slow`` may say that a request is a plain write all the same.
         slow: tells from the request whether a write is slow, where not all of them are.
         guard: looks up and authorises the addressed thing before the body is read.
         request: model (or union) of the body, for parsing and OpenAPI.
@@ -159,6 +158,7 @@ class Operation:
         problems: renders errors (each API has its envelope).
         error_model: model of what ``problems`` renders, for OpenAPI.
         more_answers: further statuses with their models (``None``: the error envelope), for OpenAPI.
+        extension: whether the operation is Strongroom's own, for OpenAPI.
     """
 
     name: str
