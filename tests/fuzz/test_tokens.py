@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories.certificates import rsa_key
+from tests.fuzz.effort import MANY
 from tests.fuzz.wire import Wire, wired
 
 _HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=200)
@@ -22,7 +23,21 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-_CLAIMS = ["iam_id", "id", "sub", "iss", "iat", "exp", "jti", "account", "apikey_id", "grant_type", "scope", "nbf", "aud"]
+_CLAIMS = [
+    "iam_id",
+    "id",
+    "sub",
+    "iss",
+    "iat",
+    "exp",
+    "jti",
+    "account",
+    "apikey_id",
+    "grant_type",
+    "scope",
+    "nbf",
+    "aud",
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +72,13 @@ def test_the_right_token_is_accepted(wire: Wire) -> None:
     assert wire.exchange("GET", "/api/v2/secrets", headers).status == 200
 
 
+@MANY
 @given(scheme=st.sampled_from(["Bearer ", "bearer  ", "Basic ", "Digest ", ""]), text=_HEADER_TEXT)
 def test_random_text_opens_nothing(wire: Wire, scheme: str, text: str) -> None:
     _assert_refused(wire, scheme + text)
 
 
+@MANY
 @given(
     at=st.integers(0, 2_000),
     insert=st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=3),
@@ -83,6 +100,7 @@ def _means_the_same(changed: str, token: str) -> bool:
         return False
 
 
+@MANY
 @given(claim=st.sampled_from(_CLAIMS), value=_JSON)
 def test_a_token_with_another_claim_opens_nothing(wire: Wire, claim: str, value: Any) -> None:
     head, claims, signature = _parts(wire)
@@ -90,6 +108,7 @@ def test_a_token_with_another_claim_opens_nothing(wire: Wire, claim: str, value:
         _assert_refused(wire, f"Bearer {_encode(head)}.{_encode({**claims, claim: value})}.{signature}")
 
 
+@MANY
 @given(
     changes=st.fixed_dictionaries(
         {},
@@ -118,6 +137,7 @@ def test_a_token_with_another_head_opens_nothing(wire: Wire, changes: dict[str, 
     _assert_refused(wire, f"Bearer {start}.{signature if signed else ''}")
 
 
+@MANY
 @given(parts=st.lists(_JSON.map(_encode) | st.binary(max_size=40).map(_encode), max_size=6))
 def test_whatever_looks_like_a_token_opens_nothing(wire: Wire, parts: list[str]) -> None:
     _assert_refused(wire, f"Bearer {'.'.join(parts)}")

@@ -16,7 +16,7 @@ NASTY: Final = (
     "\u202egnp.exe",
     "é" * 40,
     "\U0001f512" * 20,
-    "İstanbul ß ſ",
+    "\u0130stanbul \u00df \u017f",
     "x" * 5_000,
     "\r\nX-Injected: 1",
     "\x1b[31m",
@@ -64,7 +64,7 @@ NASTY: Final = (
     "{}",
     "[]",
 )
-_OTHERS: Final = (
+_OTHERS: Final[tuple[Any, ...]] = (
     None,
     True,
     False,

@@ -48,12 +48,11 @@ class Wire:
     def send(self, prepared: requests.PreparedRequest) -> Response:
         """Send a request that was prepared for a network."""
         assert prepared.url is not None
-        body = prepared.body or b""
         answer = self.exchange(
             prepared.method or "GET",
             prepared.url.removeprefix(BASE),
             {name: _text(value) for name, value in prepared.headers.items()},
-            body.encode() if isinstance(body, str) else body,
+            body_of(prepared),
         )
         return Response(
             status_code=answer.status,
@@ -125,6 +124,13 @@ def wired(path: Path, **settings: object) -> Iterator[Wire]:
             yield wire
         finally:
             wire.close()
+
+
+def body_of(prepared: requests.PreparedRequest) -> bytes:
+    """Return the body as it is sent."""
+    body = prepared.body or b""
+    assert isinstance(body, str | bytes)
+    return body.encode() if isinstance(body, str) else body
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from tests.factories.certificates import ec_key, key_to_pem, make_leaf, rsa_key, sign_csr
+from tests.factories.certificates import Key, ec_key, key_to_pem, make_leaf, rsa_key, sign_csr
 from tests.hygiene.planted import Planted
 from tests.peers.server import Answer, LiveServer
 
@@ -130,7 +130,7 @@ class Scenario:
         return dict(made.json)
 
     def _certificates(self) -> None:
-        layouts = {
+        layouts: dict[str, tuple[Key, PrivateFormat]] = {
             "rsa-pkcs1": (rsa_key(), PrivateFormat.TraditionalOpenSSL),
             "rsa-pkcs8": (rsa_key(other=True), PrivateFormat.PKCS8),
             "ec-sec1": (ec_key(), PrivateFormat.TraditionalOpenSSL),
