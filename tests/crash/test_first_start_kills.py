@@ -14,6 +14,7 @@ import pytest
 from strongroom.kernel.clock import FrozenClock, SystemClock
 from strongroom.kernel.errors import ErrorCode, Integrity
 from strongroom.runtime import bootstrap
+from strongroom.runtime.server_keys import make_server_keys
 from strongroom.runtime.settings import load_settings
 from tests.peers.in_process import in_process
 from tests.peers.mortal import End, Mortal
@@ -109,11 +110,10 @@ def test_of_two_nodes_that_fill_one_database_one_wins(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, same_key: bool
 ) -> None:
     slow, quick = (load_settings({"data_dir": tmp_path / name, "database_url": postgres_url}) for name in ("a", "b"))
-    real = bootstrap.make_server_keys
     overtaken = threading.Event()
 
     def overtaking(settings: Any, clock: Any) -> Any:
-        keys = real(settings, clock)
+        keys = make_server_keys(settings, clock)
         if not overtaken.is_set():
             overtaken.set()
             if same_key:

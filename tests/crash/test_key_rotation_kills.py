@@ -11,6 +11,7 @@ import pytest
 from strongroom.kernel.clock import FrozenClock, SystemClock
 from strongroom.kernel.errors import ErrorCode, StrongroomError
 from strongroom.runtime.bootstrap import prepare_data_dir
+from strongroom.runtime.keys_refresh import KeysRefresh
 from strongroom.runtime.settings import load_settings
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.mortal import Mortal
@@ -164,7 +165,7 @@ def test_the_other_node_takes_over_a_rotation_when_it_has_the_key(tmp_path: Path
             assert first.request("POST", "/api/v2/master_key/rotate").status == 202
             first.work()
             after = create(first, "after")
-            refresh = next(timer for timer in second.container.worker._periodic if hasattr(timer, "at_once"))
+            refresh = next(task for task in second.container.worker._periodic if isinstance(task, KeysRefresh))
             # Without the key it goes on with what it has, and says what it lacks.
             assert read(second, before) == "value of before"
             assert second.request("GET", "/readyz", token=None).status == 200
