@@ -13,6 +13,7 @@ from strongroom import __version__
 from strongroom.api.app import build_app
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
+from strongroom.api.extensions.instance import ROTATE_MASTER_KEY
 from strongroom.api.services import Services
 from strongroom.api.tables import OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
@@ -105,7 +106,7 @@ def build(
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
-            OneStep("master-key.rotate", rotation.rotate),
+            OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
         periodic: list[Periodic] = [Checkpoints(storage, clock, keys.checkpoints)]

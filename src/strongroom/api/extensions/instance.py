@@ -15,8 +15,6 @@ from strongroom.domain.audit.record import Target
 ROTATE_MASTER_KEY: Final = "master-key.rotate"
 _TAG: Final = "Instance"
 _TYPE: Final = "instance"
-FEATURES: Final = ("arbitrary", "imported_cert", "kv", "username_password")
-"""Secret types and engines that this server has."""
 
 
 def _aim(call: Call) -> None:
@@ -35,7 +33,7 @@ def _endpoints(call: Call) -> Reply:
             "public": {"service": services.public_url},
             "encryption": dict(services.encryption()),
             "version": services.version,
-            "features": list(FEATURES),
+            "features": sorted(services.secrets.context.engines),
         }
     )
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from strongroom.api.iam.models import JwkSet, TokenProblem, TokenRequest, TokenResponse
 from strongroom.api.iam.problems import iam_problem
 from strongroom.api.operations import FORM_BODY, Call, Operation, Pending, Reply, Work
+from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
 from strongroom.domain.identity.tokens import TokenAnswer
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -88,7 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
         response=TokenResponse,
         media_types=FORM_BODY,
         target_type="api_key",
-        audit_as="instance.login",
+        audit_as=Action.INSTANCE_LOGIN.value,
         more_answers={429: None},
         problems=iam_problem,
         error_model=TokenProblem,
