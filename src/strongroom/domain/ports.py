@@ -9,6 +9,8 @@ after a deadlock. No network call, key generation or signature happens inside a 
 Repositories speak domain objects. ``find`` returns ``None`` for what is not there. ``save`` of an
 object with a ``row_version`` (or ``entity_tag``) that is no longer the stored one raises
 `Conflict` (``stale_version``). Sort keys always end in creation order, so every order is total.
+
+The module is long because this one contract binds every repository: it is read as a whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Secrets and versions, type by type. Source: api-v2-models M1, M2 and M7."""
+"""Secrets and versions, type by type. Source: api-v2-models M1, M2 and M7.
+
+One module, though a long one: its unions name the models of every type.
+"""
 
 from __future__ import annotations
 
