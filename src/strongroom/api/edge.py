@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -25,6 +26,7 @@ from strongroom.api.bodies import read_body
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
 from strongroom.api.problems import bugs_hidden, errors_reply, status_of, visible_detail
+from strongroom.api.refusals import AnonymousRefusals
 from strongroom.api.services import Services
 from strongroom.domain.access.decide import require
 from strongroom.domain.access.principals import ANONYMOUS, Principal
@@ -65,6 +67,8 @@ _LARGE_BODY: Final = 64 * 1024
 """Taking a larger body apart would hold up every other request; it is done in a thread."""
 _PATIENCE_S: Final = 0.5
 """After so long a caller's rights are looked at again."""
+_COUNTED_FOR_S: Final = 5.0
+"""So long refusals of unknown callers may be counted before they are in the trail."""
 _SLOW_THREADS: Final = 4
 _SLOW_WAITING: Final = 200
 """Each holds its request body in memory."""
@@ -94,9 +98,12 @@ class Edge:
         # Of their own: a few requests for big RSA keys must not keep logins, lists and reads waiting.
         self._slow_threads = ThreadPoolExecutor(max_workers=_SLOW_THREADS, thread_name_prefix="strongroom-slow")
         self._slow_now = 0
+        self._refusals = AnonymousRefusals()
+        self._flushing: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """End the worker threads after their present work."""
+        self._flush_refusals()
         self._threads.shutdown(wait=True)
         self._slow_threads.shutdown(wait=True)
 
@@ -226,14 +233,26 @@ class Edge:
                 message=_one_line(visible_detail(error), _MAX_REASON),
             )
             outcome = Outcome.DENIED if denied else Outcome.FAILURE
+            entry = self._entry(call, outcome, reason)
+            records = [entry] if call.principal is not ANONYMOUS else self._refusals.admit(entry)
+            if not records and self._flushing is None:
+                self._flushing = asyncio.get_running_loop().call_later(_COUNTED_FOR_S, self._flush_refusals)
             try:
-                await _written(self._services.storage.record(self._entry(call, outcome, reason)))
+                for record in records:
+                    await _written(self._services.storage.record(record))
             except StrongroomError as unrecorded:
                 # Nothing is told that the trail cannot hold; the client may try again.
                 error = unrecorded
         if call.operation.problems is not None:
             return call.operation.problems(error, call.request_id)
         return errors_reply(error, call.request_id, call.base_url)
+
+    def _flush_refusals(self) -> None:
+        self._flushing = None
+        # Refused by a store that is closed or full: then there is nobody left to tell.
+        with suppress(StrongroomError):
+            for record in self._refusals.flush():
+                self._services.storage.record(record)
 
     def _entry(self, call: Call, outcome: Outcome, reason: Reason | None = None) -> AuditEntry:
         principal = call.principal

@@ -52,7 +52,7 @@ class FailedLogins:
             return
         now = self._clock.now()
         with self._lock:
-            waits = [self._wait(self._addresses.get(_network(address)), now)]
+            waits = [self._wait(self._addresses.get(network_of(address)), now)]
             if key is not None:
                 waits.append(self._wait(self._keys.get(key), now))
         wait = max(waits)
@@ -69,7 +69,7 @@ class FailedLogins:
             return
         now = self._clock.now()
         with self._lock:
-            self._note(self._addresses, _network(address), now)
+            self._note(self._addresses, network_of(address), now)
             if key is not None:
                 self._note(self._keys, key, now)
 
@@ -91,7 +91,8 @@ class FailedLogins:
             del table[next(iter(table))]
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
+    """Return whom failures of an address are counted against: itself, or its network of IPv6."""
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
