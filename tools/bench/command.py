@@ -31,6 +31,8 @@ from tools.bench.wire import UnexpectedAnswerError
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATABASE_VARIABLE = "STRONGROOM_BENCH_DATABASE_URL"
 _LIMIT = timedelta(hours=1)
+_QUIET_LOAD = 0.25
+"""Processes per processor that may have run in the minute before."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,8 +167,13 @@ def _folder(parent: Path, *, keep: bool) -> Iterator[Path]:
 def _machine(folder: Path) -> dict[str, str]:
     taken = [seconds * 1e3 for seconds in measure_fsync(folder)]
     p99 = taken[int(len(taken) * 0.99)]
+    processors = os.cpu_count() or 1
+    waiting = os.getloadavg()[0]
+    # Measured, not guessed: who spends less processor time gains from a busy machine, so ratios taken there flatter.
+    busy = "; BUSY, the ratios of this run prove nothing" if waiting > _QUIET_LOAD * processors else ""
     return {
-        "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.release()} {platform.machine()}",
+        "machine": f"{processors} processors, {platform.system()} {platform.release()} {platform.machine()}",
+        "load before": f"{waiting:.1f} processes in the minute before{busy}",
         "python": f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "disk": f"4 KiB written and synchronised in {statistics.median(taken):.2f} ms, p99 {p99:.2f} ms",
     }
