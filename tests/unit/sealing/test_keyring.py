@@ -198,3 +198,20 @@ def test_threads_seal_and_open_while_the_ring_rotates(provider: KeyFileProvider,
         thread.join()
     assert len(opened) == 600
     assert ring.active_id == 6
+
+
+def test_somebody_may_bring_an_unknown_key_before_a_value_is_refused(
+    provider: KeyFileProvider, clock: FrozenClock
+) -> None:
+    ring, record = Keyring.create(provider, clock=clock)
+    records = ring.rewrap(provider, provider.prepare_rotation())
+    elsewhere = Keyring.open(provider, records, clock=clock)
+    blob = elsewhere.seal(b"payload", PLACE)
+    asked = []
+    ring.when_unknown(lambda: asked.append("in vain"))
+    with pytest.raises(Integrity):
+        ring.unseal(blob, PLACE)
+    ring.when_unknown(lambda: ring.install(provider, records))
+    assert ring.unseal(blob, PLACE) == b"payload"
+    assert asked == ["in vain"]
+    assert record.id == 1
