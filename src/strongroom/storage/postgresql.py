@@ -207,6 +207,8 @@ class PostgresEngine:
             min_size=1,
             max_size=read_pool,
             timeout=POOL_TIMEOUT_S,
+            # The pool waits longer from try to try. Giving up early lets the next read try anew, at once.
+            reconnect_timeout=POOL_TIMEOUT_S,
             max_waiting=1000,
             name="strongroom-read",
             open=False,

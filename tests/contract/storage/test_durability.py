@@ -113,10 +113,15 @@ def test_acknowledged_writes_survive_kills_of_program_and_server_on_postgresql(
 
 
 @pytest.mark.peers
-def test_store_goes_on_after_a_restart_of_the_server(durable_postgres: PostgresServer) -> None:
+def test_store_goes_on_after_a_restart_of_the_server(
+    durable_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from strongroom.kernel.errors import Unavailable
+    from strongroom.storage import postgresql
     from tests.contract.storage.builders import add_group, add_secret, make_entry
 
+    # The outage is longer than anybody waits, as it mostly is.
+    monkeypatch.setattr(postgresql, "POOL_TIMEOUT_S", 0.3)
     url = durable_postgres.url(durable_postgres.create_database())
     storage = open_storage(url, stream="main", read_pool=2)
     add_group(storage)
