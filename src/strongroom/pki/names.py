@@ -15,6 +15,8 @@ MAX_HOST_LENGTH: Final = 253
 MAX_LABEL_LENGTH: Final = 63
 MAX_EMAIL_LOCAL_LENGTH: Final = 64
 MAX_URI_LENGTH: Final = 2048
+_LONGEST_TRIED: Final = 4
+"""Normalising may join several characters to one, so a text that is a few times too long may still fit."""
 
 # Underscores are no host name letters by RFC 1123, but names with them are in use and clients accept them.
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE)
@@ -38,6 +40,8 @@ def check_host(text: str) -> str:
     Source: RFC 5280 section 4.2.1.6, RFC 6125 section 6.4.3 (one leftmost wildcard), RFC 5890 (A-labels).
     """
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if len(name) > _LONGEST_TRIED * MAX_HOST_LENGTH:
+        raise NameProblem(f"a host name has at most {MAX_HOST_LENGTH} characters")
     if "*" in name:
         raise NameProblem("a wildcard is `*.` at the start, followed by a name")
     if name.endswith("."):
@@ -56,6 +60,9 @@ def check_host(text: str) -> str:
 def _check_label(label: str) -> str:
     if not label:
         raise NameProblem("there is an empty part between or around its dots")
+    # Encoding takes the square of the length, and a megabyte fits into a request.
+    if len(label) > _LONGEST_TRIED * MAX_LABEL_LENGTH:
+        raise NameProblem(f"a part between dots has at most {MAX_LABEL_LENGTH} characters")
     ascii_label = label if label.isascii() else _to_a_label(label)
     if len(ascii_label) > MAX_LABEL_LENGTH:
         raise NameProblem(f"a part between dots has at most {MAX_LABEL_LENGTH} characters")

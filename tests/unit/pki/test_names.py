@@ -109,6 +109,25 @@ def test_what_is_no_uri_is_refused(text: str) -> None:
         names.check_uri(text)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("separator", ["", "."])
+def test_a_host_name_that_fills_the_request_is_refused_before_it_is_encoded(separator: str) -> None:
+    name = separator.join(chr(0x4E00 + number % 20_000) for number in range(300_000))
+
+    with pytest.raises(NameProblem, match="has at most 253 characters"):
+        names.check_host(name)
+
+
+@pytest.mark.timeout(10)
+def test_a_long_part_of_a_host_name_is_refused_before_it_is_encoded() -> None:
+    with pytest.raises(NameProblem, match="has at most 63 characters"):
+        names.check_host("\u4e00" * 900 + ".example.com")
+
+
+def test_a_part_that_is_short_enough_once_it_is_normalised_passes() -> None:
+    assert names.check_host("u\u0308" * 40 + ".example.com") == names.check_host("\u00fc" * 40 + ".example.com")
+
+
 def test_a_very_long_uri_is_refused() -> None:
     with pytest.raises(NameProblem, match="at most 2048"):
         names.check_uri("a:" + "b" * 2048)
