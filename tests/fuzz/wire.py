@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 import requests
 from schemathesis.core.transport import Response
@@ -18,7 +17,7 @@ from starlette.routing import Route
 from strongroom.api.edge import PathEndpoint
 from strongroom.kernel.clock import FrozenClock
 from tests.conftest import START_OF_TESTS
-from tests.peers.in_process import InProcess, in_process
+from tests.peers.in_process import InProcess, exchange, in_process
 from tests.peers.server import Answer
 
 HOST = "strongroom.example.com"
@@ -75,40 +74,8 @@ class Wire:
 
     def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send one request from its parts and wait for the whole answer."""
-        return self._runner.run(self._exchange(method, target, headers, body))
-
-    async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        raw_path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "https",
-            "path": unquote(raw_path),  # as the HTTP server does, undecodable bytes replaced
-            "raw_path": raw_path.encode("latin-1", "replace"),
-            "query_string": query.encode("latin-1", "replace"),
-            "root_path": "",
-            "headers": [(b"host", HOST.encode()), *_encoded(headers)],
-            "client": ("127.0.0.1", 50_000),
-            "server": ("127.0.0.1", 8443),
-        }
-        sent = [{"type": "http.request", "body": body, "more_body": False}]
-        got: list[dict[str, Any]] = []
-
-        async def receive() -> Any:
-            return sent.pop() if sent else {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            got.append(message)
-
-        await self.server.container.app(scope, receive, send)
-        start, *parts = got
-        return Answer(
-            status=start["status"],
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]},
-            raw=b"".join(part.get("body", b"") for part in parts),
-        )
+        sent = {"host": HOST, **headers}
+        return self._runner.run(exchange(self.server.container.app, method, target, sent, body))
 
     def close(self) -> None:
         """End the event loop."""
@@ -131,10 +98,6 @@ def body_of(prepared: requests.PreparedRequest) -> bytes:
     body = prepared.body or b""
     assert isinstance(body, str | bytes)
     return body.encode() if isinstance(body, str) else body
-
-
-def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
 
 
 def _text(value: Any) -> str:

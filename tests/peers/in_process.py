@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import pytest
+from starlette.applications import Starlette
 
 from strongroom.domain.access.actions import Role
 from strongroom.kernel.clock import FrozenClock
@@ -98,45 +99,49 @@ class InProcess:
             data = json.dumps(body).encode()
             merge = method == "PATCH"
             sent.setdefault("content-type", "application/merge-patch+json" if merge else "application/json")
-        return asyncio.run(self._exchange(method, path, sent, data))
-
-    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        plain, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "https",
-            "path": plain,
-            "raw_path": plain.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-            "client": ("127.0.0.1", 50_000),
-            "server": ("127.0.0.1", 8443),
-        }
-        sent = [{"type": "http.request", "body": body, "more_body": False}]
-        got: list[dict[str, Any]] = []
-
-        async def receive() -> Any:
-            return sent.pop() if sent else {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            got.append(message)
-
-        await self.container.app(scope, receive, send)
-        start, *parts = got
-        return Answer(
-            status=start["status"],
-            headers={name.decode(): value.decode() for name, value in start["headers"]},
-            raw=b"".join(part.get("body", b"") for part in parts),
-        )
+        return asyncio.run(exchange(self.container.app, method, path, sent, data))
 
     def work(self) -> int:
         """Queue what is due and do it; return how many steps were done."""
         self.container.worker.look_for_work()
         return self.container.worker.run_pending()
+
+
+async def exchange(app: Starlette, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Send one request to an application as the HTTP server would, and wait for the whole answer."""
+    raw_path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "https",
+        "path": unquote(raw_path),  # undecodable bytes replaced
+        "raw_path": raw_path.encode("latin-1", "replace"),
+        "query_string": query.encode("latin-1", "replace"),
+        "root_path": "",
+        "headers": [
+            (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 8443),
+    }
+    sent = [{"type": "http.request", "body": body, "more_body": False}]
+    got: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        return sent.pop() if sent else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        got.append(message)
+
+    await app(scope, receive, send)
+    start, *parts = got
+    return Answer(
+        status=start["status"],
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]},
+        raw=b"".join(part.get("body", b"") for part in parts),
+    )
 
 
 def _role_id(role: Role) -> str:
