@@ -75,7 +75,8 @@ def create_backup(settings: Settings, out: Path, passphrase: str, include_master
             os.fsync(file.fileno())
             size = file.tell()
         draft.replace(out)
-        _record(storage, clock, "instance.backup", f"{sum(counts.values())} records")
+        contents = f"{sum(counts.values())} records" + (" and the master key" if master_key is not None else "")
+        _record(storage, clock, "instance.backup", contents)
     finally:
         draft.unlink(missing_ok=True)
         storage.close()

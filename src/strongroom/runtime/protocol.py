@@ -7,10 +7,15 @@ endlessly slow: either would keep memory or a descriptor for as long as the call
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+_log = logging.getLogger("uvicorn.connection")
+# Below are complaints about what callers send: anybody could fill the log with them.
+_log.setLevel(logging.ERROR)
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Request line and headers together; tokens take up to 16 KiB of it."""
@@ -36,6 +41,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _refused = False
     _hurry: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """Take what uvicorn gives to every connection."""
+        super().__init__(*args, **more)
+        self.logger = _log
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""

@@ -50,6 +50,18 @@ def test_what_was_copied_comes_back_with_its_key(tmp_path: Path, origin: Path, f
         assert "secrets-manager.instance.restore" in actions
 
 
+@pytest.mark.parametrize("included", [True, False])
+def test_the_trail_tells_whether_the_master_key_went_along(
+    tmp_path: Path, origin: Path, clock: FrozenClock, *, included: bool
+) -> None:
+    create_backup(at(origin), tmp_path / "copy", PASSPHRASE, include_master_key=included)
+
+    with in_process(origin, clock) as server:
+        path = "/api/v2/audit_events?action=secrets-manager.instance.backup"
+        (event,) = server.request("GET", path).json["audit_events"]
+    assert event["target"]["name"].endswith(" records and the master key" if included else " records")
+
+
 def test_neither_payload_nor_key_stand_in_it_in_clear(origin: Path, file: Path) -> None:
     content = file.read_bytes()
     assert b"planted-3fd0" not in content

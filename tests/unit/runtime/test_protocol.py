@@ -131,6 +131,11 @@ def test_a_body_that_nobody_waits_for_ends_the_connection() -> None:
     assert talk(after(head, b"x", b"x")).count(b"HTTP/1.1 200") == 1
 
 
+def test_what_is_no_request_is_answered_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert talk(after(b"\x16\x03\x01 nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("more", [b"", b"\r\n", b"GET / HT"])
 def test_a_long_answer_is_not_cut_short(more: bytes) -> None:
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
