@@ -92,7 +92,13 @@ class Driver:
         # What deletes comes last, the inner things before what they are in.
         self.operations = sorted(
             found,
-            key=lambda one: (_ORDER.index(one.method), one.path in _WITH_CONTENTS, -one.path.count("{"), one.path),
+            key=lambda one: (
+                _ORDER.index(one.method),
+                one.path in _WITH_CONTENTS,
+                one.path.endswith("/lock") != (one.method == "delete"),
+                -len(one.path),
+                one.path,
+            ),
         )
         self.report = Report(answers={operation.label: Counter() for operation in self.operations})
 
@@ -177,9 +183,9 @@ class Driver:
         parameters = dict(case.path_parameters or {})
         for before, name in zip(pieces[::2], pieces[1::2], strict=False):
             place += before
-            known = self._known.at(place)
-            if known and chance.random() < 0.8:
-                parameters[name] = chance.choice(known)
+            known = self._known.choose(name, chance) or self._known.choose(place, chance)
+            if known is not None and chance.random() < 0.8:
+                parameters[name] = known
             place += "{}"
         if case.path_parameters:
             case.path_parameters = parameters
@@ -263,9 +269,9 @@ class Driver:
                 place += piece
                 built += piece
                 continue
-            known = self._known.at(place)
-            if known and chance.random() < 0.6:
-                built += quote(chance.choice(known), safe=":")
+            known = self._known.choose(piece, chance) or self._known.choose(place, chance)
+            if known is not None and chance.random() < 0.6:
+                built += quote(known, safe=":")
             else:
                 built += _quoted(chance.choice(NASTY), chance) or "x"
             place += "{}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,21 +17,31 @@ _POLICY_RESOURCE = [
 _ROLE = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
 
 
+_FIRST = 0.6
+
+
 @dataclass(frozen=True)
 class Known:
-    """What a path can lead to, by the part of the path before it; grows during a run."""
+    """What a path can lead to, by the part of the path before it or by the parameter's name; grows during a run."""
 
     by_place: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, place: str, *values: str) -> None:
-        """Note values; the newest of many are kept."""
+        """Note values; of many, the first and the newest are kept."""
         known = self.by_place.setdefault(place, [])
         known.extend(value for value in values if value not in known)
-        del known[:-12]
+        del known[1:-11]
 
     def at(self, place: str) -> list[str]:
         """Return what is known there."""
         return self.by_place.get(place, [])
+
+    def choose(self, place: str, chance: random.Random) -> str | None:
+        """Return one of what is known there; most often the first, which everything else was made for."""
+        known = self.at(place)
+        if not known:
+            return None
+        return known[0] if chance.random() < _FIRST else chance.choice(known)
 
     def forget(self, value: str) -> None:
         """Note that something is gone."""
@@ -55,6 +66,8 @@ class Seed:
 
 def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
     """Make one of everything, with ``tag`` in names that must differ; return requests that a run may break."""
+
+    known.by_place.clear()
 
     def post(path: str, body: Any, *, key: str = "id") -> str:
         answer = server.request("POST", path, body)
@@ -88,11 +101,13 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
     v2_policy = post("/v2/policies", bodies[1])
     access = post("/v2/groups", {"name": f"operators-{tag}"})
     known.add("/v2/groups/{}/members/", iam_id, user)
+    member = {"members": [{"iam_id": iam_id, "type": "service"}]}
+    assert server.request("PUT", f"/v2/groups/{access}/members", member).status == 207
     known.add("/api/v1/instances/", server.request("GET", "/api/v2/endpoints").json["crn"])
     known.add("/docs/guide/", "import", "roles")
     job = server.request("POST", "/api/v2/audit_verifications", {})
     known.add("/api/v2/jobs/", job.json["id"])
-    known.add("/api/v2/secret_groups/", "default", f"edge-{tag}")
+    known.add("secret_group_name", "default", f"edge-{tag}")
     known.add("/api/v2/secret_groups/{}/secret_types/", "arbitrary")
     known.add("/api/v2/secret_groups/{}/secret_types/{}/secrets/", str(creates[0]["name"]))
     known.add("/api/v2/secrets/{}/versions/", "current", "previous")
@@ -126,10 +141,9 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
         Seed("PATCH", f"/api/v2/secret_groups/{group}", {"name": "edges", "description": "text"}),
         Seed("POST", "/identity/users", {"name": "person", "email": "person@example.com", "password": "a long one 12"}),
         Seed("PATCH", f"/identity/users/{user}", {"name": "person", "email": None, "state": "disabled"}),
-        Seed(
-            "POST",
-            "/v1/serviceids",
-            {"name": "consumer", "description": "text", "apikey": {"name": "first", "description": "text"}},
+        *(
+            Seed("POST", path, {"name": "consumer", "description": "text", "apikey": {"name": "first"}})
+            for path in ("/v1/serviceids", "/v1/serviceids/")
         ),
         Seed("PUT", f"/v1/serviceids/{service}", {"name": "consumer", "description": "text"}),
         Seed(

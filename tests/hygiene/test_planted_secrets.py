@@ -113,10 +113,16 @@ def test_nothing_secret_is_left_anywhere_on_sqlite(tmp_path: Path) -> None:
     assert not place.finds, _report(place.finds)
 
 
-def _heap_and_log(postgres: PostgresServer) -> list[Path]:
-    """Return what PostgreSQL itself writes to the disk: tables, indexes, write-ahead log."""
+def _written_by(postgres: PostgresServer, databases: tuple[str, str]) -> list[Path]:
+    """Return what PostgreSQL itself has written: tables and indexes of the databases, write-ahead log, its own log."""
+    import psycopg
+
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        rows = connection.execute("SELECT oid FROM pg_database WHERE datname = ANY(%s)", [list(databases)]).fetchall()
     data = postgres.folder / "data"
-    return [*files_below(data / "base"), *files_below(data / "pg_wal")]
+    tables = [path for row in rows for path in files_below(data / "base" / str(row[0]))]
+    return [postgres.log, *files_below(data / "pg_wal"), *tables]
 
 
 @pytest.fixture
@@ -152,8 +158,8 @@ def test_nothing_secret_is_left_anywhere_on_postgresql(
                 [str(program.with_name("pg_dump")), "--dbname", database], capture_output=True, check=True, timeout=60
             )
             place.finds += place.planted.look(f"dump of {database_name(database)}", dump.stdout)
-        place.finds += place.planted.look_in_files([postgres_server.log, *_heap_and_log(postgres_server)])
 
     _live(place, run_sql, look, tmp_path / "passphrase", restore_to=other)
+    place.finds += place.planted.look_in_files(_written_by(postgres_server, databases))
 
     assert not place.finds, _report(place.finds)
