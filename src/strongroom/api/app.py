@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from strongroom.api.edge import Edge, PathEndpoint, method_not_allowed, not_found
@@ -35,8 +34,11 @@ METHOD_NOT_ALLOWED = Operation(
 )
 
 
-def build_app(edge: Edge, operations: Sequence[Operation]) -> Starlette:
-    """Return the application that serves the operations and nothing else."""
+def build_app(edge: Edge, operations: Sequence[Operation]) -> Router:
+    """Return the application that serves the operations and nothing else.
+
+    Starlette's own application would add two layers around the router that answer exceptions; the edge lets none out.
+    """
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
@@ -45,7 +47,6 @@ def build_app(edge: Edge, operations: Sequence[Operation]) -> Starlette:
         Route(path.replace("{crn}", "{crn:path}"), endpoint=PathEndpoint(edge, items, METHOD_NOT_ALLOWED))
         for path, items in by_path.items()
     ]
-    app = Starlette(routes=routes)
 
     async def no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +54,5 @@ def build_app(edge: Edge, operations: Sequence[Operation]) -> Starlette:
             return
         await edge.run(NOT_FOUND, scope, receive, send)
 
-    app.router.default = no_such_path
     # Paths with and without the last slash are operations of their own where a contract has both.
-    app.router.redirect_slashes = False
-    return app
+    return Router(routes=routes, redirect_slashes=False, default=no_such_path)

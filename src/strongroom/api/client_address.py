@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -50,6 +51,7 @@ class ClientAddress:
         return fallback
 
 
+@lru_cache(maxsize=4096)
 def _plain(address: str) -> str:
     found = _parse(address)
     return str(found) if found is not None else address

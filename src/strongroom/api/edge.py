@@ -7,6 +7,7 @@ short, else in a thread; changes go to the store's writer and are awaited.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
 import uuid
@@ -132,7 +133,8 @@ class Edge:
             query={},
             headers=headers,
             address=address,
-            request_id=str(uuid.uuid4()),
+            # It has to be unique, not secret: asking the system for randomness would give up the interpreter's lock.
+            request_id=str(uuid.UUID(int=random.getrandbits(128), version=4)),
             base_url=base_url,
             target=Target(type=operation.target_type),
         )

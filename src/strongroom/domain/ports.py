@@ -473,6 +473,10 @@ class Storage(Protocol):
 
     def read(self, fn: Callable[[ReadUnit], T]) -> T: ...
 
+    def look(self, fn: Callable[[ReadUnit], T]) -> T:
+        """Run a unit that is one statement, or whose statements need not agree: no snapshot is kept for it."""
+        ...
+
     def write(self, fn: Callable[[Unit], T]) -> T:
         """Run the unit and return once its commit is on disk."""
         ...

@@ -30,8 +30,7 @@ def from_microseconds(value: int) -> datetime:
 
 def format_rfc3339(instant: datetime) -> str:
     """Return ``2026-03-02T09:14:07Z``: whole seconds, UTC (api-v2 section 6, question 19)."""
-    at = instant.astimezone(UTC)
-    return f"{at.year:04d}-{at.month:02d}-{at.day:02d}T{at.hour:02d}:{at.minute:02d}:{at.second:02d}Z"
+    return instant.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def parse_rfc3339(text: str, *, field: str) -> datetime:

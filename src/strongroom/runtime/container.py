@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from strongroom import __version__
 from strongroom.api.app import build_app
@@ -53,7 +53,7 @@ class Container:
     store: OpenStore
     services: Services
     edge: Edge
-    app: Starlette
+    app: Router
     worker: Worker
     helpers: HelperProcesses
     tls: ServerTls | None

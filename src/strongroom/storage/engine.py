@@ -6,7 +6,7 @@ the same few methods; everything above speaks `Statement` and plain rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -111,6 +111,10 @@ class WriteConnection(Connection, Protocol):
         """End the transaction if there is one; never fails."""
         ...
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows of plain values, in as few statements as is quick."""
+        ...
+
     def savepoint(self) -> None:
         """Mark the place to go back to."""
         ...
@@ -161,6 +165,10 @@ class Engine(Protocol):
 
     def open_writer(self) -> WriteConnection:
         """Return a connection that may write."""
+        ...
+
+    def begin_look(self) -> Connection:
+        """Return a connection for single statements; `end_read` takes it back."""
         ...
 
     def begin_read(self) -> Connection:

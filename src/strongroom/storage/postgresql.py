@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -141,6 +141,15 @@ class PostgresConnection:
                 # The connection is gone, and the transaction with it.
                 self.raw.close()
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows in one exchange with the server."""
+        places = ", ".join(["%s"] * len(columns))
+        text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own names
+        try:
+            self._cursor.executemany(text, rows)
+        except psycopg.Error as error:
+            raise _translate(error, broken=self.raw.broken) from error
+
     def savepoint(self) -> None:
         """Mark the place to go back to."""
         self.plain("SAVEPOINT unit")
@@ -249,6 +258,10 @@ class PostgresEngine:
                 continue
             return connection
         raise ConnectionLost
+
+    def begin_look(self) -> PostgresConnection:
+        """Return a connection as `begin_read` does: opening the snapshot shows whether it still lives."""
+        return self.begin_read()
 
     def end_read(self, connection: Connection) -> None:
         """Close the snapshot and give the connection back."""

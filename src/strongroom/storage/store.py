@@ -30,6 +30,7 @@ class SqlStorage:
         self.engine = engine
         self._writer = writer
         self._begin_read = engine.begin_read
+        self._begin_look = engine.begin_look
         self._end_read = engine.end_read
         self.record: Callable[[AuditEntry], Future[None] | None] = writer.record
         self.touch: Callable[[SecretId, datetime], None] = writer.touch
@@ -53,6 +54,17 @@ class SqlStorage:
         """Run the unit over one snapshot."""
         try:
             connection = self._begin_read()
+            try:
+                return fn(SqlReadUnit(connection, _NOTHING_PENDING))
+            finally:
+                self._end_read(connection)
+        except ConnectionLost:
+            return self._read_again(fn)
+
+    def look(self, fn: Callable[[ports.ReadUnit], T]) -> T:
+        """Run a unit that is one statement, or whose statements need not agree."""
+        try:
+            connection = self._begin_look()
             try:
                 return fn(SqlReadUnit(connection, _NOTHING_PENDING))
             finally:

@@ -30,7 +30,7 @@ from strongroom.kernel.ids import SecretId
 from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import ConnectionLost, DuplicateRow, Engine, TransientFailure, WriteConnection
 from strongroom.storage.pending import Pending
-from strongroom.storage.statements import Statement, insert_into, sa, tables
+from strongroom.storage.statements import Statement, sa, tables
 from strongroom.storage.unit import SqlUnit
 
 T = TypeVar("T")
@@ -53,7 +53,19 @@ HEAD: Final = Statement(
         .limit(1)
     ),
 )
-ADD_RECORD: Final = Statement("writer.add_record", lambda _: insert_into(tables.audit_records))
+RECORD_COLUMNS: Final = (
+    "stream",
+    "sequence",
+    "time",
+    "initiator",
+    "action",
+    "target_id",
+    "outcome",
+    "request_id",
+    "body",
+    "previous_hash",
+    "hash",
+)
 TOUCH: Final = Statement(
     "writer.touch",
     lambda _: (
@@ -339,7 +351,7 @@ class Writer:
     def _add_records(self, connection: WriteConnection, entries: list[AuditEntry]) -> None:
         rows = [_record_row(entry, self._head.append(entry)) for entry in entries]
         try:
-            connection.many(ADD_RECORD, rows)
+            connection.insert("audit_records", RECORD_COLUMNS, rows)
         except DuplicateRow as error:
             # Somebody else wrote this stream (a command beside the server): go on from where it ends now.
             self._disconnect()
@@ -437,17 +449,17 @@ class Writer:
         return True
 
 
-def _record_row(entry: AuditEntry, record: AuditRecord) -> dict[str, Any]:
-    return {
-        "stream": record.stream,
-        "sequence": record.sequence,
-        "time": to_microseconds(entry.time),
-        "initiator": entry.initiator.id,
-        "action": entry.action,
-        "target_id": entry.target.id,
-        "outcome": entry.outcome.value,
-        "request_id": entry.request_id,
-        "body": record.body,
-        "previous_hash": record.previous_hash,
-        "hash": record.hash,
-    }
+def _record_row(entry: AuditEntry, record: AuditRecord) -> tuple[Any, ...]:
+    return (
+        record.stream,
+        record.sequence,
+        to_microseconds(entry.time),
+        entry.initiator.id,
+        entry.action,
+        entry.target.id,
+        entry.outcome.value,
+        entry.request_id,
+        record.body,
+        record.previous_hash,
+        record.hash,
+    )

@@ -20,7 +20,7 @@ def find_addressed(call: Call) -> None:
     assert isinstance(action, Action)  # noqa: S101  (operations on secrets always have one)
     secret_id = call.path.get("secret_id") or call.path["id"]
     call.target = Target(type="secret", id=secret_id)
-    secret = call.services.storage.read(lambda unit: authorised_secret(unit, call.principal, action, secret_id))
+    secret = call.services.storage.look(lambda unit: authorised_secret(unit, call.principal, action, secret_id))
     aim(call, secret)
     call.found = secret
 

@@ -67,11 +67,13 @@ class SecretView:
     Attributes:
         payload: opened members of the payload; ``None`` where there is none (any more).
         private_state: opened engine state, for full reads only.
+        read_at: when the answer itself reads the payload; it shows its own effect.
     """
 
     secret: Secret
     payload: Mapping[str, Any] | None = None
     private_state: Mapping[str, Any] | None = None
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,10 +44,8 @@ class SecretReading:
             return PayloadRead(SecretView(secret=secret, private_state=state), None)
         payload = context.vault.open_payload(found.version.id, found.sealed)
         at = context.now()
-        shown = replace(secret, downloaded=True, retrieved_at=at)
-        return PayloadRead(
-            SecretView(secret=shown, payload=payload, private_state=state), self._note(secret, found.version, at)
-        )
+        view = SecretView(secret=secret, payload=payload, private_state=state, read_at=at)
+        return PayloadRead(view, self._note(secret, found.version, at))
 
     def version(self, unit: ReadUnit, secret: Secret, reference: str) -> PayloadRead:
         """Open a version's payload by id or alias.

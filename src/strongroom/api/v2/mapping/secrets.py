@@ -56,6 +56,8 @@ def secret_metadata(secret: Secret, instance: Instance) -> dict[str, Any]:
 def secret_full(view: SecretView, instance: Instance, engine: Engine) -> dict[str, Any]:
     """Return a secret with its payload."""
     wire = secret_metadata(view.secret, instance)
+    if view.read_at is not None:
+        wire["downloaded"], wire["retrieved_at"] = True, format_rfc3339(view.read_at)
     wire.update(engine.absent_payload)
     if view.payload is not None:
         wire.update(view.payload)

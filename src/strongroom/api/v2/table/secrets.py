@@ -129,7 +129,7 @@ def _list(call: Call) -> Reply:
 def _get(call: Call) -> Reply | Pending:
     secret_id = call.path["id"]
     call.target = Target(type="secret", id=secret_id)
-    found = call.services.storage.read(
+    found = call.services.storage.look(
         lambda unit: authorised_current(unit, call.principal, Action.SECRET_READ, secret_id)
     )
     return _opened(call, found)
