@@ -53,7 +53,12 @@ def _create(server: LiveServer, name: str, payload: str = "value") -> str:
 
 def _command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(PROGRAM), *words], capture_output=True, text=True, timeout=60, check=False, env=process_environment(environment)
+        [str(PROGRAM), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=process_environment(environment),
     )
 
 

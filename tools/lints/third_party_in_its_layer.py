@@ -19,10 +19,10 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "kernel": frozenset(),
     "pki": frozenset({"cryptography"}),
     "domain": frozenset(),
-    "engines": frozenset({"cryptography", "structlog"}),
-    "sealing": frozenset({"argon2", "cryptography", "joserfc", "structlog"}),
-    "storage": frozenset({"alembic", "psycopg", "psycopg_pool", "sqlalchemy", "structlog"}),
-    "api": frozenset({"anyio", "msgspec", "prometheus_client", "pydantic", "pydantic_core", "starlette", "structlog"}),
+    "engines": frozenset({"cryptography"}),
+    "sealing": frozenset({"argon2", "cryptography", "joserfc"}),
+    "storage": frozenset({"alembic", "psycopg", "psycopg_pool", "sqlalchemy"}),
+    "api": frozenset({"anyio", "msgspec", "prometheus_client", "pydantic", "pydantic_core", "starlette"}),
     "runtime": frozenset(
         {
             "anyio",
@@ -30,9 +30,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
             "msgspec",
             "prometheus_client",
             "pydantic",
-            "pydantic_settings",
             "starlette",
-            "structlog",
             "uvicorn",
             "uvloop",
         }
