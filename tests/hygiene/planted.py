@@ -94,7 +94,7 @@ class Planted:
 
     def look_in_files(self, files: Iterable[Path]) -> list[Find]:
         """Return what is found in files."""
-        return [find for path in files for find in self.look(str(path), path.read_bytes())]
+        return [find for path in files for find in self.look(str(path), _content(path))]
 
     def _candidates(self, data: bytes) -> Iterator[bytes]:
         """Yield the needles whose beginning is in the data; one pass over it instead of thousands."""
@@ -108,6 +108,14 @@ class Planted:
                 hits.update(beginnings.keys() & set(memoryview(data)[shift : shift + whole].cast("Q")))
         for hit in hits:
             yield from beginnings[hit]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        # A database server drops files of its caches while one looks; what is gone keeps nothing.
+        return b""
 
 
 def files_below(folder: Path) -> list[Path]:
