@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from cryptography import x509
@@ -28,6 +29,8 @@ _TOKEN: Final = "token"  # noqa: S105  (a kind of key, not a secret)
 _PEPPER: Final = "pepper"
 _AUDIT: Final = "audit"
 _TLS: Final = "tls"
+_CLOCK_SKEW: Final = timedelta(seconds=5)
+"""How far the clocks of nodes on one database may be apart."""
 _TLS_PASSWORD: Final = "tls-password"  # noqa: S105  (a kind of key, not a secret)
 """Encrypts the key files of TLS, so that no key lies on the disk in clear."""
 
@@ -51,7 +54,7 @@ class ServerKeys:
 
     def token_authority(self, *, issuer: str, clock: Clock) -> TokenAuthority:
         """Return what signs access tokens."""
-        return TokenAuthority(list(self.token_keys), issuer=issuer, clock=clock)
+        return TokenAuthority(list(self.token_keys), issuer=issuer, clock=clock, clock_skew=_CLOCK_SKEW)
 
     @property
     def ca_pem(self) -> bytes:
