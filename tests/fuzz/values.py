@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any, Final
 
@@ -108,7 +109,8 @@ def nasty_value(chance: random.Random) -> Any:
     if choice < 0.55:
         return chance.choice(NASTY)
     if choice < 0.9:
-        return chance.choice(_OTHERS)
+        # A copy: what is put into a request may be broken further.
+        return copy.deepcopy(chance.choice(_OTHERS))
     return nested(chance.choice((3, 60, 99, 150)), of=chance.choice(("list", "object")))
 
 

@@ -33,9 +33,11 @@ def check_name(problems: Problems, value: str, field: str = "name") -> None:
 
 
 def check_description(problems: Problems, value: str | None, field: str = "description") -> None:
-    """Note a description that is too long."""
+    """Note a description that is too long, or that PostgreSQL cannot store."""
     if value is not None and len(value) > DESCRIPTION_MAX:
         problems.add(field, f"{field} must have at most {DESCRIPTION_MAX} characters, it has {len(value)}.")
+    elif value is not None and "\0" in value:
+        problems.add(field, f"{field} must not hold NUL characters.")
 
 
 def check_networks(problems: Problems, values: Sequence[str], field: str = "allowed_networks") -> tuple[str, ...]:

@@ -224,6 +224,7 @@ def test_another_kind_of_resource_is_refused() -> None:
         ({"conditions": {"time": "noon"}}, "conditions"),
         ({"description": 5}, "description"),
         ({"description": "x" * 1025}, "description"),
+        ({"description": "a\0b"}, "description"),
     ],
 )
 def test_version_1_refuses_by_the_member_at_fault(member: dict[str, Any], field: str) -> None:
