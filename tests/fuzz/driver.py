@@ -294,7 +294,7 @@ def run(wire: Wire, *, each: int, seed_of_run: int = 1) -> Report:
 
 def _form(body: Any) -> bytes:
     fields = body if isinstance(body, dict) else {}
-    return urlencode({name: str(value).encode("utf-8", "surrogatepass") for name, value in fields.items()}).encode()
+    return urlencode({name: str(value) for name, value in fields.items()}, errors="surrogatepass").encode()
 
 
 def _quoted(value: str, chance: random.Random) -> str:

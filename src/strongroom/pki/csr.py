@@ -27,7 +27,6 @@ from strongroom.pki.keys import EC_CURVES, RSA_SIZES, IssuedKey, KeySpec
 from strongroom.pki.names import NameProblem
 
 MAX_COMMON_NAME: Final = 128
-_X509_COMMON_NAME: Final = 64
 
 _OTHER_SAN: Final = re.compile(r"([0-9.]+)[;:](?:UTF-?8|UTF8String):(.+)", re.IGNORECASE)
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
@@ -326,9 +325,10 @@ def _build_subject(spec: ManagedCsrSpec) -> x509.Name:
 
 def _build_common_name(text: str) -> x509.NameAttribute[str]:
     # DEVIATION: RFC 5280 stops at 64 characters, the compatible API at 128; private authorities sign the longer ones.
+    # The library counts bytes besides, so that 40 characters of some scripts would be too many for it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=len(text) <= _X509_COMMON_NAME)
+        return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
 
 
 def _build_extensions(spec: ManagedCsrSpec) -> list[tuple[x509.ExtensionType, bool]]:

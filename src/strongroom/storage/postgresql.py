@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from strongroom.kernel.errors import Conflict, ErrorCode, StrongroomError, Unavailable
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, StrongroomError, Unavailable
 from strongroom.storage.engine import (
     Connection,
     ConnectionLost,
@@ -60,6 +60,9 @@ def _translate(error: psycopg.Error, *, broken: bool) -> StrongroomError:
             return TookTooLong()
         case errors.AdminShutdown() | errors.CrashShutdown() | errors.CannotConnectNow():
             return ConnectionLost()
+        case psycopg.DataError() if "NUL" in str(error):
+            # The driver's own words, before anything is sent. SQLite would take such a text, so no rule may need it.
+            return Invalid(ErrorCode.MALFORMED_REQUEST, "Text must not hold NUL characters.")
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ConnectionLost() if broken else Unavailable(ErrorCode.UNAVAILABLE, "The database refused the work.")
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require, require_group
@@ -24,7 +24,9 @@ from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, Problems
-from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, new_uuid
+from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, is_uuid, new_uuid
+
+_NO_GROUP: Final = "secret_group_id names no secret group."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ class SecretCreation:
             if unit.groups.find(new.group_id) is None:
                 raise Invalid(
                     ErrorCode.INVALID_FIELD,
-                    "secret_group_id names no secret group.",
+                    _NO_GROUP,
                     field="secret_group_id",
                 )
             if unit.secrets.find_by_name(new.secret_type, new.name) is not None:
@@ -131,6 +133,8 @@ class SecretCreation:
         limits = self._context.work.limits
         check_name(problems, new.name, lengths=SECRET_NAME_LENGTHS)
         check_description(problems, new.description)
+        if new.group_id != DEFAULT_GROUP and not is_uuid(new.group_id):
+            problems.add("secret_group_id", _NO_GROUP)
         check_labels(problems, new.labels, limits)
         check_metadata(problems, new.custom_metadata, field="custom_metadata", limit=limits.metadata_bytes)
         check_metadata(
