@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 BATCH_UNITS: Final = 256
 BATCH_ENTRIES: Final = 4096
+GATHER_S: Final = 0.0005
 ENTRY_DELAY_S: Final = 0.05
 TOUCH_DELAY_S: Final = 0.5
 TRIES: Final = 4
@@ -169,6 +170,7 @@ class Writer:
         self._entries_due = 0.0
         self._touches_due = 0.0
         self._closing = False
+        self._last_units = 0
         self._connection: WriteConnection | None = None
         self._head = ChainHead(stream)
         self._connect()
@@ -257,6 +259,11 @@ class Writer:
                 if pause <= 0:
                     break
                 self._wake.wait(None if pause == float("inf") else pause)
+            few = 0 < len(self._jobs) < self._last_units and not self._closing
+        if few:
+            # As many callers as last time are probably at it again; one commit for all costs hardly more than for one.
+            time.sleep(GATHER_S)
+        with self._wake:
             batch = _Batch()
             while self._jobs and len(batch.jobs) < BATCH_UNITS:
                 job = self._jobs.popleft()
@@ -265,6 +272,7 @@ class Writer:
             while self._entries and len(batch.entries) < BATCH_ENTRIES:
                 batch.entries.append(self._entries.popleft())
             batch.touches, self._touches = self._touches, {}
+            self._last_units = len(batch.jobs)
             self.stats.queued_units = len(self._jobs)
             self.stats.queued_entries = len(self._entries)
             if self._closing and not (batch.jobs or batch.entries or batch.touches):
