@@ -8,6 +8,8 @@ its row, so that reading what stands before it never walks the pages of a big pa
 Lists. A secret's group and type are also small numbers (``group_no``, ``type_no``) that never change,
 so that every index a list walks can carry them and a filtered walk never leaves the index. Keys that
 may be missing are indexed twice, with the missing ones last in either direction.
+
+One module in spite of its length: a table is understood beside those it refers to.
 """
 
 from __future__ import annotations
