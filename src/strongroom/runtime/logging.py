@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import threading
 import traceback
@@ -22,9 +21,8 @@ from typing import Any, Final
 
 from strongroom.kernel.clock import SystemClock
 from strongroom.kernel.errors import StrongroomError
-from strongroom.kernel.secret import Secret
+from strongroom.kernel.secret import STARS, Secret, scrub
 
-STARS: Final = "***"
 _TELLING: Final = (
     "private_key",
     "privatekey",
@@ -38,13 +36,6 @@ _TELLING: Final = (
     "cookie",
     "secret_data",
     "credential",
-)
-_SECRET_TEXT: Final = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
-    r"|\bsr_[\w-]{20,}"
-    r"|(?<=[Bb]earer )[^\s\"']{8,}",
-    re.DOTALL,
 )
 _HARMLESS_TEXT: Final = (StrongroomError, OSError, ImportError, AttributeError, NameError, AssertionError)
 """Errors whose text names files, attributes or rules, never values that somebody sent."""
@@ -172,11 +163,6 @@ def drop_secrets(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         event[name] = _cleaned(name, value, 0)
     return event
-
-
-def scrub(text: str) -> str:
-    """Return the text without anything that looks like a key or token."""
-    return _SECRET_TEXT.sub(STARS, text)
 
 
 def _cleaned(name: str, value: Any, depth: int) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from strongroom.kernel.errors import ErrorCode, Internal, Unavailable
-from strongroom.kernel.secret import Secret
-from strongroom.runtime.logging import STARS, Log, StandardLogs, configure_logging, logger, scrub
+from strongroom.kernel.secret import STARS, Secret, scrub
+from strongroom.runtime.logging import Log, StandardLogs, configure_logging, logger
 
 PLANTED = "planted-value-5f21"
 PEM = f"-----BEGIN EC PRIVATE KEY-----\n{PLANTED}\n-----END EC PRIVATE KEY-----"
