@@ -18,13 +18,13 @@ from strongroom.domain.secrets.checks import (
     check_metadata,
     check_name,
 )
-from strongroom.domain.secrets.context import Context, SecretView, VersionView, actor, changed_meanwhile
+from strongroom.domain.secrets.context import Context, SecretView, VersionView, changed_meanwhile, held, name_taken
 from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
 from strongroom.domain.secrets.rotation import next_rotation
-from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, Problems
+from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 
 _COMMON = frozenset({"name", "description", "labels", "custom_metadata"})
 
@@ -79,9 +79,7 @@ class SecretChanges:
                 raise changed_meanwhile()
             name = common.get("name", now.name)
             if name != now.name and unit.secrets.find_by_name(now.secret_type, name) is not None:
-                raise Conflict(
-                    ErrorCode.ALREADY_EXISTS, f"A secret with the same name already exists: {name}", field="name"
-                )
+                raise name_taken(name)
             changed = replace(now, updated_at=at, **common)
             if patched is not None:
                 changed = replace(
@@ -112,9 +110,7 @@ class SecretChanges:
         problems.raise_any()
 
         def commit(unit: Unit) -> VersionView:
-            now = unit.secrets.find_for_update(secret.id)
-            if now is None:
-                raise changed_meanwhile()
+            now = held(unit, secret)
             version = find_version(unit, now, reference)
             if "version_custom_metadata" in members:
                 version = replace(version, custom_metadata=value)
@@ -128,15 +124,13 @@ class SecretChanges:
 
         def commit(unit: Unit) -> Refused | None:
             at = self._context.now()
-            now = unit.secrets.find_for_update(secret.id)
-            if now is None:
-                raise changed_meanwhile()
+            now = held(unit, secret)
             if now.locks_total:
                 refusal = locked()
-                emit(unit, EventType.DELETION_BLOCKED, now, by=actor(principal), at=at, reason=refusal.detail)
+                emit(unit, EventType.DELETION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail)
                 return Refused(refusal)
             unit.secrets.remove(now.id)
-            emit(unit, EventType.DELETED, now, by=actor(principal), at=at)
+            emit(unit, EventType.DELETED, now, by=principal.iam_id, at=at)
             return None
 
         return Change(commit)

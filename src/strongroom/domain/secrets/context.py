@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from strongroom.domain.access.principals import Principal
 from strongroom.domain.engine import Engine, Present, Work
-from strongroom.domain.ports import Storage
+from strongroom.domain.ports import Storage, Unit
 from strongroom.domain.secrets.model import Secret, SecretType, StoredPayload, Version
 from strongroom.domain.secrets.vault import Vault
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
@@ -94,6 +93,18 @@ def changed_meanwhile() -> Conflict:
     )
 
 
-def actor(principal: Principal) -> str:
-    """Return the name that events give to whoever did it."""
-    return principal.iam_id
+def held(unit: Unit, secret: Secret) -> Secret:
+    """Return the secret as it is now, held so that no other unit changes it before this one commits.
+
+    Raises:
+        Conflict: ``stale_version`` if it was deleted meanwhile.
+    """
+    now = unit.secrets.find_for_update(secret.id)
+    if now is None:
+        raise changed_meanwhile()
+    return now
+
+
+def name_taken(name: str) -> Conflict:
+    """Return the refusal of a name that another secret of the type has."""
+    return Conflict(ErrorCode.ALREADY_EXISTS, f"A secret with the same name already exists: {name}", field="name")

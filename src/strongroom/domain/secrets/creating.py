@@ -19,11 +19,11 @@ from strongroom.domain.secrets.checks import (
     check_metadata,
     check_name,
 )
-from strongroom.domain.secrets.context import Context, SecretView, actor
+from strongroom.domain.secrets.context import Context, SecretView, name_taken
 from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotation import next_rotation
-from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, Problems
+from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, is_uuid, new_uuid
 
 _NO_GROUP: Final = "secret_group_id names no secret group."
@@ -115,15 +115,13 @@ class SecretCreation:
                     field="secret_group_id",
                 )
             if unit.secrets.find_by_name(new.secret_type, new.name) is not None:
-                raise Conflict(
-                    ErrorCode.ALREADY_EXISTS, f"A secret with the same name already exists: {new.name}", field="name"
-                )
+                raise name_taken(new.name)
             unit.secrets.add(secret)
             if has_version:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, secret)
-            emit(unit, EventType.CREATED, secret, by=actor(principal), at=at)
+            emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
             return SecretView(secret=secret, payload=prepared.payload, private_state=state)
 
         return Change(commit)

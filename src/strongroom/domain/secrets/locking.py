@@ -15,7 +15,7 @@ from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.checks import check_description, check_lock_name, check_metadata
-from strongroom.domain.secrets.context import Context, actor, changed_meanwhile
+from strongroom.domain.secrets.context import Context, held
 from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.lookup import alias_of, find_version
 from strongroom.domain.secrets.model import Lock, Secret, SecretLocks, VersionAlias, VersionLocks
@@ -66,9 +66,7 @@ class SecretLocking:
 
         def commit(unit: Unit) -> SecretLocks:
             at = self._context.now()
-            now = unit.secrets.find_for_update(secret.id)
-            if now is None:
-                raise changed_meanwhile()
+            now = held(unit, secret)
             version = find_version(unit, now, reference)
             alias = alias_of(now, version.id)
             if alias is None or not version.payload_available:
@@ -106,9 +104,7 @@ class SecretLocking:
         """Prepare deleting locks of one version, or of all versions (``reference`` is ``None``)."""
 
         def commit(unit: Unit) -> SecretLocks:
-            now = unit.secrets.find_for_update(secret.id)
-            if now is None:
-                raise changed_meanwhile()
+            now = held(unit, secret)
             version_id = find_version(unit, now, reference).id if reference is not None else None
             unit.locks.remove(now.id, version_id, names)
             return self._settle(unit, now)
@@ -137,7 +133,7 @@ class SecretLocking:
         if version is None or not version.payload_available or unit.locks.names(secret.id).get(version_id):
             return
         unit.versions.erase_payload(secret.id, version_id)
-        emit(unit, EventType.VERSION_DATA_DELETED, secret, by=actor(principal), at=at)
+        emit(unit, EventType.VERSION_DATA_DELETED, secret, by=principal.iam_id, at=at)
 
     def _settle(self, unit: Unit, secret: Secret) -> SecretLocks:
         names = unit.locks.names(secret.id)
