@@ -93,9 +93,11 @@ class SqliteConnection:
             # What is sorted or erased must not stay behind in temporary files or free pages.
             "temp_store=MEMORY",
             "secure_delete=ON",
-            *(["query_only=ON"] if read_only else ["journal_mode=WAL"]),
+            *(["query_only=ON"] if read_only else []),
         ):
             self._execute(f"PRAGMA {pragma}").fetchall()
+        if not read_only:
+            self._use_write_ahead_log()
 
     def row(self, statement: Statement, /, **parameters: Any) -> Row | None:
         """Run it and return its first row."""
@@ -206,6 +208,22 @@ class SqliteConnection:
     def close(self) -> None:
         """Let go of the file."""
         self._raw.close()
+
+    def _use_write_ahead_log(self) -> None:
+        """Switch the file to its write-ahead log, waiting for another process that does the same.
+
+        SQLite does not wait here by itself: two who both hold the read lock and want the whole file would never end.
+        """
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self._execute("PRAGMA journal_mode=WAL").fetchall()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _plain(self, text: str) -> None:
         try:
