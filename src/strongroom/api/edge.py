@@ -10,9 +10,8 @@ import asyncio
 import random
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +29,7 @@ from strongroom.api.problems import bugs_hidden, errors_reply, status_of, visibl
 from strongroom.api.refusals import AnonymousRefusals
 from strongroom.api.services import Services
 from strongroom.domain.access.decide import require
-from strongroom.domain.access.principals import ANONYMOUS, Principal
+from strongroom.domain.access.principals import ANONYMOUS
 from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Reason, Target
 from strongroom.domain.change import Refused
 from strongroom.domain.ports import Unit
@@ -133,8 +132,7 @@ class Edge:
             query={},
             headers=headers,
             address=address,
-            # It has to be unique, not secret: asking the system for randomness would give up the interpreter's lock.
-            request_id=str(uuid.UUID(int=random.getrandbits(128), version=4)),
+            request_id=_request_id(),
             base_url=base_url,
             target=Target(type=operation.target_type),
         )
@@ -161,14 +159,18 @@ class Edge:
         if isinstance(outcome, Pending):
             return await self._commit(call, outcome)
         if operation.audit:
-            await _written(self._services.storage.record(self._entry(call, Outcome.SUCCESS)))
+            await self._record(self._entry(call, Outcome.SUCCESS))
         return outcome
 
     async def _authorise(self, call: Call) -> None:
         operation = call.operation
         if operation.action == "public":
             return
-        call.principal = await self._authenticate(call)
+        token = _bearer(call.headers)
+        authenticator = self._services.authenticator
+        call.principal = authenticator.cached(token, call.address) or await self._do(
+            lambda _: authenticator.authenticate(token, call.address), call, Work.POINT
+        )
         other = operation.or_action
         if other is None or not call.principal.scope(other).everywhere:
             require(call.principal, operation.action)
@@ -214,18 +216,6 @@ class Edge:
         finally:
             self._slow_now -= 1
 
-    async def _authenticate(self, call: Call) -> Principal:
-        token = _bearer(call.headers)
-        authenticator = self._services.authenticator
-        known = authenticator.cached(token, call.address)
-        if known is not None:
-            return known
-
-        def look_up(_: Call) -> Principal:
-            return authenticator.authenticate(token, call.address)
-
-        return await self._do(look_up, call, Work.POINT)
-
     async def _refuse(self, call: Call, error: StrongroomError) -> Reply:
         if call.operation.audit:
             denied = isinstance(error, Unauthenticated | Forbidden)
@@ -241,13 +231,18 @@ class Edge:
                 self._flushing = asyncio.get_running_loop().call_later(_COUNTED_FOR_S, self._flush_refusals)
             try:
                 for record in records:
-                    await _written(self._services.storage.record(record))
+                    await self._record(record)
             except StrongroomError as unrecorded:
                 # Nothing is told that the trail cannot hold; the client may try again.
                 error = unrecorded
         if call.operation.problems is not None:
             return call.operation.problems(error, call.request_id)
         return errors_reply(error, call.request_id, call.base_url)
+
+    async def _record(self, entry: AuditEntry) -> None:
+        waiting = self._services.storage.record(entry)
+        if waiting is not None:
+            await asyncio.wrap_future(waiting)
 
     def _flush_refusals(self) -> None:
         self._flushing = None
@@ -277,7 +272,8 @@ class Edge:
 
     async def _send(self, call: Call, reply: Reply, status: int, send: Send, *, head: bool) -> None:
         headers = [*_BASE_HEADERS, (b"x-global-transaction-id", call.request_id.encode())]
-        headers += [(name.lower().encode(), _header_value(value)) for name, value in reply.headers.items()]
+        if reply.headers:
+            headers += [(name.lower().encode(), _header_value(value)) for name, value in reply.headers.items()]
         if reply.stream is not None:
             headers.append((b"content-type", reply.content_type.encode()))
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -348,6 +344,16 @@ def _work_of(call: Call) -> Work:
     return Work.SCAN if work in _LOOP_WORK else work
 
 
+def _request_id() -> str:
+    """Return a UUID.
+
+    It has to be unique, not secret: asking the system for randomness would give up the interpreter's lock.
+    """
+    digits = f"{random.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
@@ -407,11 +413,6 @@ def _storable(target: Target) -> Target:
 
 def _one_line(text: str, most: int) -> str:
     return text[:most].translate(_CONTROLS)
-
-
-async def _written(waiting: Future[None] | None) -> None:
-    if waiting is not None:
-        await asyncio.wrap_future(waiting)
 
 
 def _header_value(value: str) -> bytes:

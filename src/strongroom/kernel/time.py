@@ -30,7 +30,9 @@ def from_microseconds(value: int) -> datetime:
 
 def format_rfc3339(instant: datetime) -> str:
     """Return ``2026-03-02T09:14:07Z``: whole seconds, UTC (api-v2 section 6, question 19)."""
-    return instant.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
+    at = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    # Twice as fast as `isoformat`, which looks for an offset; an answer has half a dozen of them.
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (at.year, at.month, at.day, at.hour, at.minute, at.second)  # noqa: UP031
 
 
 def parse_rfc3339(text: str, *, field: str) -> datetime:

@@ -31,6 +31,35 @@ class _Part(Enum):
     BODY = "body"
 
 
+class _Together:
+    """The transport as one answer sees it: the head leaves with the first part of the body.
+
+    By themselves they would be two system calls and two packets, and wake the client twice.
+    """
+
+    __slots__ = ("_cycle", "_head", "_transport", "close", "is_closing")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
+        self._head: bytes | None = None
+        self.close = self._transport.close
+        self.is_closing = self._transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send it, unless it is the head."""
+        if not self._cycle.response_started:
+            # "100 Continue": the client waits for it before it sends its body.
+            self._transport.write(data)
+        elif self._head is None:
+            self._head = data
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection; a head must be complete soon, and small."""
 
@@ -39,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _part = _Part.NOTHING
     _head_bytes = 0
+    _came_bytes = 0
     _refused = False
     _hurry: asyncio.TimerHandle | None = None
 
@@ -61,7 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse what came, and look whether it gets anywhere."""
         if self._refused:
             return
-        before = self._part
+        before, cycle = self._part, self.cycle
+        self._came_bytes = len(data) + (self._came_bytes if before is _Part.HEAD else 0)
         if before is _Part.HEAD:
             # A single header may arrive in any number of pieces, and is no header before the last one.
             self._head_bytes += len(data)
@@ -69,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse()
                 return
         super().data_received(data)
-        if self._part is _Part.HEAD or (self._part is before is _Part.NOTHING):
+        if self._part is _Part.HEAD or (self._part is before is _Part.NOTHING and self.cycle is cycle):
             self._press()
 
     def on_message_begin(self) -> None:
@@ -81,10 +112,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the request unless its head was too large."""
         self._part = _Part.BODY
         self._relax()
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+        # Counted only where it can be too large.
+        if self._came_bytes > MAX_HEAD_BYTES and self._length_of_head() > MAX_HEAD_BYTES:
             self._refuse()
             return
         super().on_headers_complete()
+        # Its task has been made, but runs only after this.
+        self.cycle.transport = _Together(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Hand on a part of the body."""
@@ -103,6 +137,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._part is _Part.BODY:
             self._press()
+
+    def _length_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _press(self) -> None:
         if self._hurry is None:

@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,9 +36,9 @@ READER_MAP_BYTES: Final = 0x7FFF0000
 """Readers look at the file through memory, which halves the cost of a read; it is the most SQLite takes."""
 WAL_PAGES: Final = 4000
 PROGRESS_STEPS: Final = 20_000
-_INSERT_ROWS: Final = (64, 8, 1)
-"""Rows of one insert: few different statements, so that all stay prepared."""
 """Virtual machine steps between two looks at the clock: well under a millisecond."""
+_INSERT_ROWS: Final = 1024
+"""Most rows of one insert."""
 
 _UNIQUE: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -50,6 +51,14 @@ _DOWN: Final = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
+
+
+@cache
+def _insert_text(table: str, columns: tuple[str, ...], size: int) -> str:
+    """Return an insert of up to ``size`` rows; those whose first value is NULL are left out."""
+    rows = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"  # noqa: S608 - our own names
 
 
 def _translate(error: sqlite3.Error) -> StrongroomError:
@@ -167,22 +176,21 @@ class SqliteConnection:
                 return
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows, many in one statement.
+        """Insert rows, as many as possible in one statement.
 
-        Every statement gives up the interpreter's lock, and getting it back from a busy event loop costs more than
-        the insert itself. Named parameters would cost twice as much as these.
+        Every statement gives up the interpreter's lock several times, and getting it back from a busy event loop
+        costs more than the insert itself. Named parameters would cost twice as much as these.
         """
-        places = f"({', '.join('?' * len(columns))})"
-        start = 0
-        for size in _INSERT_ROWS:
-            while len(rows) - start >= size:
-                text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * size)}"  # noqa: S608 - our own names
-                values = [value for row in rows[start : start + size] for value in row]
-                try:
-                    self._execute(text, values)
-                except sqlite3.Error as error:
-                    raise _translate(error) from error
-                start += size
+        for start in range(0, len(rows), _INSERT_ROWS):
+            part = rows[start : start + _INSERT_ROWS]
+            # Sizes are powers of two, filled up with empty rows: few different statements, so that all stay prepared.
+            size = 1 << (len(part) - 1).bit_length()
+            values = [value for row in part for value in row]
+            values += [None] * ((size - len(part)) * len(columns))
+            try:
+                self._execute(_insert_text(table, tuple(columns), size), values)
+            except sqlite3.Error as error:
+                raise _translate(error) from error
 
     def savepoint(self) -> None:
         """Mark the place to go back to."""

@@ -6,6 +6,7 @@ from strongroom.domain import ports
 from strongroom.domain.audit.record import AuditEntry
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
+from strongroom.storage.repositories.secrets import SqlSecrets
 
 
 class SqlReadUnit:
@@ -23,8 +24,6 @@ class SqlReadUnit:
     @property
     def secrets(self) -> ports.SecretRepository:
         """Return the secrets."""
-        from strongroom.storage.repositories.secrets import SqlSecrets
-
         return SqlSecrets(self._connection, self._pending)
 
     @property

@@ -11,6 +11,7 @@ short while. An entry that could not be stored stays queued: reads become slow, 
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import threading
@@ -30,7 +31,7 @@ from strongroom.kernel.ids import SecretId
 from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import ConnectionLost, DuplicateRow, Engine, TransientFailure, WriteConnection
 from strongroom.storage.pending import Pending
-from strongroom.storage.statements import Statement, sa, tables
+from strongroom.storage.statements import SQLITE, Statement, sa, tables
 from strongroom.storage.unit import SqlUnit
 
 T = TypeVar("T")
@@ -69,15 +70,19 @@ RECORD_COLUMNS: Final = (
 )
 TOUCH: Final = Statement(
     "writer.touch",
-    lambda _: (
-        sa.update(tables.secrets)
-        .where(
-            tables.secrets.c.id == sa.bindparam("secret_id"),
-            sa.func.coalesce(tables.secrets.c.retrieved_at, -1) < sa.bindparam("at", type_=sa.BigInteger),
-        )
-        .values(retrieved_at=sa.bindparam("at", type_=sa.BigInteger))
+    lambda dialect: (
+        "UPDATE secrets SET retrieved_at = seen.value FROM json_each(:seen) AS seen "
+        "WHERE secrets.id = seen.key AND coalesce(secrets.retrieved_at, -1) < seen.value"
+        if dialect == SQLITE
+        # Locked in order, so that two processes never wait for each other.
+        else "WITH seen AS MATERIALIZED ("
+        "SELECT secrets.pk, given.value::bigint AS instant FROM json_each_text(CAST(%(seen)s AS json)) AS given "
+        "JOIN secrets ON secrets.id = given.key ORDER BY secrets.pk FOR UPDATE OF secrets) "
+        "UPDATE secrets SET retrieved_at = seen.instant FROM seen "
+        "WHERE secrets.pk = seen.pk AND coalesce(secrets.retrieved_at, -1) < seen.instant"
     ),
 )
+"""One statement for all: each would give up the interpreter's lock, and wait to get it back."""
 
 
 @dataclass(slots=True)
@@ -271,7 +276,8 @@ class Writer:
                     batch.jobs.append(job)
             while self._entries and len(batch.entries) < BATCH_ENTRIES:
                 batch.entries.append(self._entries.popleft())
-            batch.touches, self._touches = self._touches, {}
+            if self._closing or time.monotonic() >= self._touches_due:
+                batch.touches, self._touches = self._touches, {}
             self._last_units = len(batch.jobs)
             self.stats.queued_units = len(self._jobs)
             self.stats.queued_entries = len(self._entries)
@@ -339,8 +345,7 @@ class Writer:
                 self._run(connection, job, pending, is_alone=len(batch.jobs) == 1)
             pending.apply(connection)
             if batch.touches:
-                # Sorted, so that two processes never wait for each other.
-                connection.many(TOUCH, [{"secret_id": id_, "at": at} for id_, at in sorted(batch.touches.items())])
+                connection.run(TOUCH, seen=json.dumps(batch.touches))
             entries = [*pending.entries, *(entry for entry, _ in batch.entries)]
             if entries:
                 self._add_records(connection, entries)

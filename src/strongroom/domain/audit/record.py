@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from strongroom.kernel.ids import AuditId
+from strongroom.kernel.value import value
 
 
 class Outcome(StrEnum):
@@ -17,7 +18,7 @@ class Outcome(StrEnum):
     DENIED = "denied"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Initiator:
     """Who did it, and from where."""
 
@@ -28,7 +29,7 @@ class Initiator:
     credential_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Target:
     """What it was done to; identifiers and names, never values."""
 
@@ -47,7 +48,7 @@ class Reason:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AuditEntry:
     """One action, before it gets its place in a stream's hash chain."""
 
@@ -61,7 +62,7 @@ class AuditEntry:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AuditRecord:
     """One stored entry: its place in the chain and its exact hashed text.
 

@@ -12,6 +12,7 @@ from strongroom.domain.ports import Storage, Unit
 from strongroom.domain.secrets.model import Secret, SecretType, StoredPayload, Version
 from strongroom.domain.secrets.vault import Vault
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
+from strongroom.kernel.value import value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Context:
         return Present(secret=secret, payload=payload, private_state=private_state)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SecretView:
     """A secret as an answer shows it.
 

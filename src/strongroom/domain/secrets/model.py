@@ -10,6 +10,7 @@ from typing import Any
 
 from strongroom.kernel.ids import GroupId, IamId, SecretId, VersionId
 from strongroom.kernel.result import Notice, Sort
+from strongroom.kernel.value import value
 
 
 class SecretType(StrEnum):
@@ -59,7 +60,7 @@ class VersionAlias(StrEnum):
     PREVIOUS = "previous"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Secret:
     """A named object with metadata; its values are versions.
 
@@ -104,7 +105,7 @@ class Secret:
     row_version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Version:
     """One value of a secret, without the value.
 
@@ -195,7 +196,7 @@ class LockQuery:
     groups: frozenset[GroupId] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredPayload:
     """A secret with one of its versions and that version's sealed payload, read in one go."""
 

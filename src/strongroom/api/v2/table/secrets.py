@@ -87,7 +87,8 @@ def _require_known_type(call: Call, raw: dict[str, Any]) -> None:
 def _full(call: Call, view: SecretView) -> dict[str, Any]:
     services = call.services
     wire = secret_full(view, services.instance, services.secrets.context.engine(view.secret.secret_type))
-    return wire | _job(call, view.secret)
+    wire.update(_job(call, view.secret))
+    return wire
 
 
 def _job(call: Call, secret: Secret) -> dict[str, Any]:
