@@ -168,9 +168,10 @@ class Edge:
             return
         token = _bearer(call.headers)
         authenticator = self._services.authenticator
-        call.principal = authenticator.cached(token, call.address) or await self._do(
-            lambda _: authenticator.authenticate(token, call.address), call, Work.POINT
-        )
+        known = authenticator.cached(token, call.address)
+        if known is None:
+            known = await self._do(lambda _: authenticator.authenticate(token, call.address), call, Work.POINT)
+        call.principal = known
         other = operation.or_action
         if other is None or not call.principal.scope(other).everywhere:
             require(call.principal, operation.action)

@@ -118,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         # Its task has been made, but runs only after this.
-        self.cycle.transport = _Together(self.cycle)
+        self.cycle.transport = _Together(self.cycle)  # type: ignore[assignment]  # it is all that an answer uses
 
     def on_body(self, body: bytes) -> None:
         """Hand on a part of the body."""

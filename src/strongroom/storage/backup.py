@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import strongroom
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
 from strongroom.kernel.time import format_rfc3339
-from strongroom.storage.engine import Connection, DuplicateRow, StillReferenced
+from strongroom.storage.engine import Connection, DuplicateRow, StillReferenced, WriteConnection
 from strongroom.storage.migrate import REVISION
 from strongroom.storage.pending import Pending
 from strongroom.storage.repositories.rows import SECRET_COLUMNS, search_text, secret_of
@@ -226,7 +226,7 @@ def load(storage: SqlStorage, source: ByteSource) -> dict[str, int]:
 class _Load:
     """One copy that is being read."""
 
-    def __init__(self, connection: Connection, source: ByteSource) -> None:
+    def __init__(self, connection: WriteConnection, source: ByteSource) -> None:
         self._connection = connection
         self._lines = _lines(source)
         self._digest = hashlib.sha256()
@@ -288,7 +288,7 @@ class _Load:
 class _Rows:
     """Rows of one table, stored in batches, with what is derived from them."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: WriteConnection, name: str) -> None:
         self.name = name
         self.count = 0
         self._connection = connection
@@ -323,7 +323,7 @@ class _Rows:
         self._size = 0
 
 
-def _derive(connection: Connection, secrets: Sequence[dict[str, Any]]) -> None:
+def _derive(connection: WriteConnection, secrets: Sequence[dict[str, Any]]) -> None:
     """Make counters, labels and search texts of secrets again."""
     pending = Pending()
     labels: list[dict[str, Any]] = []

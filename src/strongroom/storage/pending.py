@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 
 from strongroom.domain.audit.record import AuditEntry
-from strongroom.storage.engine import Connection
+from strongroom.storage.engine import WriteConnection
 from strongroom.storage.statements import SQLITE, Statement, conflict_insert, sa, tables
 
 ADD_COUNT: Final = Statement(
@@ -35,11 +37,9 @@ MOVE_GENERATION: Final = Statement(
     ),
 )
 
+EVENT_COLUMNS: Final = ("event_type", "sub_type", "secret_id", "group_id", "at", "payload")
+
 # FTS5 takes commands through a column that has the table's name.
-INDEX_TEXT: Final = Statement(
-    "pending.index_text",
-    lambda _: sa.text("INSERT INTO secret_trigrams (rowid, text) VALUES (:pk, :text)"),
-)
 FORGET_TEXT: Final = Statement(
     "pending.forget_text",
     lambda _: sa.text("INSERT INTO secret_trigrams (secret_trigrams, rowid, text) VALUES ('delete', :pk, :text)"),
@@ -53,11 +53,12 @@ class Pending:
         within: the batch's own notes, which a unit has to see as if they were stored.
     """
 
-    __slots__ = ("_within", "counts", "entries", "generation", "texts")
+    __slots__ = ("_within", "counts", "entries", "events", "generation", "texts")
 
     def __init__(self, within: Pending | None = None) -> None:
         self._within = within
         self.entries: list[AuditEntry] = []
+        self.events: list[tuple[Any, ...]] = []
         self.counts: Counter[tuple[int, int]] = Counter()
         self.generation = 0
         self.texts: list[tuple[bool, int, str]] = []
@@ -94,11 +95,12 @@ class Pending:
     def absorb(self, unit: Pending) -> None:
         """Take over what a unit noted that succeeded."""
         self.entries += unit.entries
+        self.events += unit.events
         self.counts.update(unit.counts)
         self.generation += unit.generation
         self.texts += unit.texts
 
-    def apply(self, connection: Connection) -> None:
+    def apply(self, connection: WriteConnection) -> None:
         """Write everything but the audit entries."""
         # Sorted, so that two processes never hold each other's counters.
         for (group_no, type_no), delta in sorted(self.counts.items()):
@@ -106,13 +108,19 @@ class Pending:
                 connection.run(ADD_COUNT, group_no=group_no, type_no=type_no, delta=delta)
         if self.generation:
             connection.run(MOVE_GENERATION, steps=self.generation)
+        if self.events:
+            connection.insert("events", EVENT_COLUMNS, self.events)
         if connection.dialect == SQLITE:
             _apply_texts(connection, self.texts)
 
 
-def _apply_texts(connection: Connection, texts: Iterable[tuple[bool, int, str]]) -> None:
-    for is_new, pk, text in texts:
-        connection.run(INDEX_TEXT if is_new else FORGET_TEXT, pk=pk, text=text)
+def _apply_texts(connection: WriteConnection, texts: Iterable[tuple[bool, int, str]]) -> None:
+    for is_new, changes in groupby(texts, key=itemgetter(0)):
+        if is_new:
+            connection.insert("secret_trigrams", ("rowid", "text"), [change[1:] for change in changes])
+            continue
+        for _, pk, text in changes:
+            connection.run(FORGET_TEXT, pk=pk, text=text)
 
 
 def _sum(one: Counter[tuple[int, int]], other: Counter[tuple[int, int]]) -> Counter[tuple[int, int]]:

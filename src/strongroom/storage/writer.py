@@ -1,7 +1,7 @@
 """The one thread that writes, and commits for many units at once.
 
-Units queue up while a commit waits for the disk; the next batch takes them all. Each runs inside its
-own savepoint, so that one that fails leaves nothing and hurts nobody. At the end of the batch the
+Units queue up while a commit waits for the disk; the next batch takes them all. One that fails leaves
+nothing and hurts nobody. At the end of the batch the
 audit entries of what succeeded get their places in the hash chain, and one commit makes everything
 durable; only then the callers hear of it.
 
@@ -17,7 +17,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -338,11 +338,9 @@ class Writer:
         connection = self._connection
         assert connection is not None  # noqa: S101 - the caller connected
         before = replace(self._head)
-        pending = Pending()
         connection.begin()
         try:
-            for job in batch.jobs:
-                self._run(connection, job, pending, is_alone=len(batch.jobs) == 1)
+            pending = self._run_all(connection, batch.jobs)
             pending.apply(connection)
             if batch.touches:
                 connection.run(TOUCH, seen=json.dumps(batch.touches))
@@ -370,31 +368,42 @@ class Writer:
             self._disconnect()
             raise TransientFailure from error
 
-    def _run(self, connection: WriteConnection, job: _Job, pending: Pending, *, is_alone: bool) -> None:
-        """Run one unit; if it fails, nothing of it is left."""
+    def _run_all(self, connection: WriteConnection, jobs: Sequence[_Job]) -> Pending:
+        """Run the units; one that fails leaves nothing, and the others do not notice.
+
+        Nearly all succeed, and a savepoint costs as much as a change. So there are none at first; if a unit fails,
+        all is rolled back and runs again with them.
+        """
+        pending = Pending()
+        if all(self._run(connection, job, pending) for job in jobs):
+            return pending
+        connection.rollback()
+        connection.begin()
+        pending = Pending()
+        if len(jobs) > 1:
+            for job in jobs:
+                connection.savepoint()
+                if self._run(connection, job, pending):
+                    connection.release()
+                elif connection.in_transaction:
+                    connection.rollback_to()
+                else:
+                    # The failure ended the whole transaction (a full disk): the others have to run again.
+                    raise TransientFailure from job.error
+        return pending
+
+    def _run(self, connection: WriteConnection, job: _Job, pending: Pending) -> bool:
+        """Run one unit, and tell whether it succeeded."""
         own = Pending(within=pending)
         job.value = job.error = None
-        if not is_alone:
-            connection.savepoint()
         with _Catch() as caught:
             job.value = job.fn(SqlUnit(connection, own))
-        error = caught.error
-        if isinstance(error, (TransientFailure, ConnectionLost)):
-            raise error
-        if error is None:
-            if not is_alone:
-                connection.release()
+        if isinstance(caught.error, (TransientFailure, ConnectionLost)):
+            raise caught.error
+        job.error = caught.error
+        if job.error is None:
             pending.absorb(own)
-            return
-        if not connection.in_transaction:
-            # The failure ended the whole transaction (a full disk): the others have to run again.
-            raise TransientFailure from error
-        if is_alone:
-            connection.rollback()
-            connection.begin()
-        else:
-            connection.rollback_to()
-        job.error = error
+        return job.error is None
 
     def _succeed(self, batch: _Batch) -> None:
         stats = self.stats

@@ -19,11 +19,11 @@ from strongroom.domain.secrets.checks import (
     check_metadata,
     check_name,
 )
-from strongroom.domain.secrets.context import Context, SecretView, name_taken
+from strongroom.domain.secrets.context import Context, SecretView
 from strongroom.domain.secrets.events import EventType, emit
 from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotation import next_rotation
-from strongroom.kernel.errors import ErrorCode, Invalid, Problems
+from strongroom.kernel.errors import ErrorCode, Invalid, NotFound, Problems
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, is_uuid, new_uuid
 
 _NO_GROUP: Final = "secret_group_id names no secret group."
@@ -108,15 +108,10 @@ class SecretCreation:
         )
 
         def commit(unit: Unit) -> SecretView:
-            if unit.groups.find(new.group_id) is None:
-                raise Invalid(
-                    ErrorCode.INVALID_FIELD,
-                    _NO_GROUP,
-                    field="secret_group_id",
-                )
-            if unit.secrets.find_by_name(new.secret_type, new.name) is not None:
-                raise name_taken(new.name)
-            unit.secrets.add(secret)
+            try:
+                unit.secrets.add(secret)
+            except NotFound:
+                raise Invalid(ErrorCode.INVALID_FIELD, _NO_GROUP, field="secret_group_id") from None
             if has_version:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:

@@ -10,7 +10,7 @@ from strongroom.domain.secrets.model import Secret
 from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
-from strongroom.storage.statements import Statement, insert_into, sa, tables
+from strongroom.storage.statements import Statement, sa, tables
 
 
 def _purge(_: str) -> sa.Executable:
@@ -24,28 +24,29 @@ def _purge(_: str) -> sa.Executable:
     return sa.delete(tables.events).where(events.pk.in_(old))
 
 
-_ADD = Statement("events.add", lambda _: insert_into(tables.events))
 _PURGE = Statement("events.purge", _purge)
 
 
 class SqlEvents:
     """Implements `EventRepository`."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_pending")
 
     def __init__(self, connection: Connection, pending: Pending) -> None:
         self._connection = connection
+        self._pending = pending
 
     def add(self, event_type: str, sub_type: str, secret: Secret | None, at: datetime, payload: dict[str, Any]) -> None:
         """Put an event into the outbox; ``payload`` holds what notices show, never a secret value."""
-        self._connection.run(
-            _ADD,
-            event_type=event_type,
-            sub_type=sub_type,
-            secret_id=None if secret is None else secret.id,
-            group_id=None if secret is None else secret.group_id,
-            at=to_microseconds(at),
-            payload=json.dumps(payload, separators=(",", ":")),
+        self._pending.events.append(
+            (
+                event_type,
+                sub_type,
+                None if secret is None else secret.id,
+                None if secret is None else secret.group_id,
+                to_microseconds(at),
+                json.dumps(payload, separators=(",", ":")),
+            )
         )
 
     def purge(self, before: datetime, limit: int) -> int:

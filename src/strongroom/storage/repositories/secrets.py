@@ -333,4 +333,4 @@ _VERSION_AT: Final = len(SECRET_COLUMNS)
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(ErrorCode.ALREADY_EXISTS, f"A secret with the same name already exists: {name}")
+    return Conflict(ErrorCode.ALREADY_EXISTS, f"A secret with the same name already exists: {name}", field="name")

@@ -14,7 +14,7 @@ from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
 from strongroom.storage.repositories.rows import VERSION_COLUMNS, micros_of, text_of, text_or_none, version_of
-from strongroom.storage.statements import Statement, bucket, insert_unless_there, one_of, sa, spread, tables
+from strongroom.storage.statements import Statement, bucket, conflict_insert, one_of, sa, spread, tables
 
 
 def _secret_pk() -> sa.ScalarSelect[Any]:
@@ -43,7 +43,18 @@ _SECRET: Final = Statement(
     "versions.secret",
     lambda _: sa.select(tables.secrets.c.pk).where(tables.secrets.c.id == sa.bindparam("secret_id")),
 )
-_ADD: Final = Statement("versions.add", lambda _: insert_unless_there(tables.versions))
+
+
+def _add(_: str) -> sa.Executable:
+    """Add a version to its secret, if that is there, in one exchange."""
+    given = {column.name: sa.bindparam(column.name, type_=column.type) for column in tables.versions.columns}
+    names = [name for name in given if name != "pk"]
+    values = [tables.secrets.c.pk if name == "secret_pk" else given[name] for name in names]
+    row = sa.select(*values).where(tables.secrets.c.id == sa.bindparam("secret_id"))
+    return conflict_insert(tables.versions).from_select(names, row).on_conflict_do_nothing()
+
+
+_ADD: Final = Statement("versions.add", _add)
 _SAVE: Final = Statement(
     "versions.save",
     lambda _: (
@@ -167,7 +178,7 @@ class SqlVersions:
         added = self._connection.run(
             _ADD,
             id=version.id,
-            secret_pk=self._secret_pk(version.secret_id),
+            secret_id=version.secret_id,
             number=version.number,
             created_at=to_microseconds(version.created_at),
             created_by=version.created_by,
@@ -180,6 +191,7 @@ class SqlVersions:
             sealed=sealed,
         )
         if not added:
+            self._secret_pk(version.secret_id)
             raise Conflict(ErrorCode.ALREADY_EXISTS, f"Version {version.number} of the secret already exists.")
 
     def save(self, version: Version) -> None:
