@@ -1,0 +1,1 @@
+"""Private certificate authorities: their certificates, what they issued, and what they revoked."""

@@ -1,0 +1,1 @@
+"""Configurations of engines: certificate authorities, templates and the rest."""
