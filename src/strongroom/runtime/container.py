@@ -32,7 +32,7 @@ from strongroom.kernel.ids import new_uuid
 from strongroom.kernel.secret import Secret
 from strongroom.runtime.bootstrap import OpenStore, clock_of, open_store, public_url
 from strongroom.runtime.data_dir import DataDir
-from strongroom.runtime.keypool import HelperProcesses
+from strongroom.runtime.helper_processes import HelperProcesses
 from strongroom.runtime.keys_refresh import KeysRefresh
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation

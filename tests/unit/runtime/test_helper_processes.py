@@ -24,9 +24,9 @@ import pytest
 from strongroom.kernel.errors import ErrorCode, Internal, Invalid, Unavailable
 from strongroom.kernel.secret import Secret
 from strongroom.kernel.time import parse_rfc3339
-from strongroom.runtime import keypool
+from strongroom.runtime import helper_processes
 from strongroom.runtime.helper import LARGEST, LENGTH, answer, read_frame, write_frame
-from strongroom.runtime.keypool import HelperProcesses
+from strongroom.runtime.helper_processes import HelperProcesses
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_secret_does_not_cross_by_accident(helpers: HelperProcesses) -> None:
 
 
 def test_call_that_is_too_big_is_a_bug(helpers: HelperProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keypool, "LARGEST", 100)
+    monkeypatch.setattr(helper_processes, "LARGEST", 100)
     with pytest.raises(Internal, match="too big"):
         helpers.run(len, b"x" * 200)
 
@@ -221,7 +221,7 @@ def test_background_helpers_are_nice() -> None:
 
 def test_helper_ends_with_its_parent() -> None:
     program = (
-        "import os\nfrom strongroom.runtime.keypool import HelperProcesses\n"
+        "import os\nfrom strongroom.runtime.helper_processes import HelperProcesses\n"
         "pid = HelperProcesses().run(os.getpid)\nprint(pid, flush=True)\nos._exit(9)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
@@ -256,7 +256,7 @@ def test_answer_in_the_helper_covers_results_and_errors() -> None:
 def test_unreadable_answers_are_bugs() -> None:
     for raw in (b"noise", pickle.dumps((False, "no error"))):
         with pytest.raises(Internal, match="cannot be read"):
-            keypool._outcome(raw)
+            helper_processes._outcome(raw)
 
 
 def test_frames_end_where_the_pipe_ends() -> None:
