@@ -177,7 +177,7 @@ class _Reader:
     def read_blocks(self, pem: str) -> tuple[armor.Block, ...]:
         """Return at least one whole block, or raise."""
         if len(pem) > MAX_PEM_CHARACTERS:
-            raise self._wrong_size(pem, f"at most {MAX_PEM_CHARACTERS}")
+            raise self._wrong_size(pem, f"at most {MAX_PEM_CHARACTERS} are allowed")
         found = armor.scan(pem)
         if found.damage is not None:
             self._refuse_damage(found)
@@ -190,7 +190,7 @@ class _Reader:
         if sighting.thing is Thing.EMPTY:
             self.refuse("it is empty")
         if sighting.thing is Thing.OTHER and len(pem) < MIN_PEM_CHARACTERS:
-            raise self._wrong_size(pem, f"at least {MIN_PEM_CHARACTERS}")
+            raise self._wrong_size(pem, f"at least {MIN_PEM_CHARACTERS} are needed")
         self._refuse_format(sighting)
 
     def refuse_block(self, block: armor.Block, thing: Thing) -> NoReturn:
@@ -251,10 +251,10 @@ class _Reader:
             advice.advise(self._wanted, sighting),
         )
 
-    def _wrong_size(self, pem: str, allowed: str) -> Invalid:
+    def _wrong_size(self, pem: str, rule: str) -> Invalid:
         return self._error(
             ErrorCode.INVALID_FIELD,
-            f"{self._field} has {len(pem)} characters; {allowed} are allowed for {self._wanted} in PEM form.",
+            f"{self._field} has {len(pem)} characters; {rule} for {self._wanted} in PEM form.",
             f"`{advice.check_command(self._wanted)}` must accept the file.",
         )
 

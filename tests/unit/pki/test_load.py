@@ -473,10 +473,12 @@ def test_an_rsa_key_that_takes_minutes_to_check_is_refused_without_checking() ->
 def test_sizes_out_of_range_are_named() -> None:
     long = _raises_certificate(LEAF.pem + "x" * MAX_PEM_CHARACTERS)
     assert long.code is ErrorCode.INVALID_FIELD
-    assert f"{len(LEAF.pem) + MAX_PEM_CHARACTERS} characters; at most 100000" in long.detail
+    assert (
+        f"{len(LEAF.pem) + MAX_PEM_CHARACTERS} characters; at most 100000 are allowed for a certificate" in long.detail
+    )
     short = _raises_key("secret")
     assert short.code is ErrorCode.INVALID_FIELD
-    assert "private_key has 6 characters; at least 50" in short.detail
+    assert "private_key has 6 characters; at least 50 are needed for a private key" in short.detail
 
 
 def test_an_input_of_exactly_the_largest_size_is_read() -> None:
