@@ -65,12 +65,12 @@ class AuditTrail:
         that the records left out had, the last one the heads at the end (see `chain`).
         """
         now = self._clock.now()
-        heads = self._storage.read(lambda unit: unit.audit_trail.heads(from_time)) if from_time else {}
+        # In one read: a commit between two could bring a record with an earlier place, where the first page would
+        # begin then, and the heads would not.
+        heads, (lines, after) = self._storage.read(_ExportStart(from_time, to_time))
         if heads:
             yield self._line(from_time or now, heads, starts_export=True)
-        after: str | None = None
         while True:
-            lines, after = self._storage.read(_ExportPage(from_time, to_time, after))
             for line in lines:
                 place = place_in_line(line)
                 if place is not None:
@@ -78,12 +78,23 @@ class AuditTrail:
             yield from lines
             if after is None:
                 break
+            lines, after = self._storage.read(_ExportPage(from_time, to_time, after))
         if heads:
             yield self._line(to_time or now, heads)
 
     def _line(self, at: datetime, heads: Mapping[str, tuple[int, str]], *, starts_export: bool = False) -> str:
         body = checkpoint_body(at, heads, self._signer.key_id, starts_export=starts_export)
         return checkpoint_line(body, self._signer.sign(body.encode()), self._signer.public_key_b64)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExportStart:
+    from_time: datetime | None
+    to_time: datetime | None
+
+    def __call__(self, unit: ReadUnit) -> tuple[dict[str, tuple[int, str]], tuple[list[str], str | None]]:
+        heads = unit.audit_trail.heads(self.from_time) if self.from_time else {}
+        return heads, _ExportPage(self.from_time, self.to_time, None)(unit)
 
 
 @dataclass(frozen=True, slots=True)

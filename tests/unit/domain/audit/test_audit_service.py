@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from strongroom.domain.audit.record import AuditRecord
 from strongroom.domain.audit.service import VERIFY_KIND, AuditTrail, AuditVerification, Checkpoints
 from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Continue, Done, new_job
+from strongroom.domain.ports import ReadUnit
 from strongroom.kernel.clock import FrozenClock
 from strongroom.sealing.checkpoints import CheckpointSigner
 from tests.unit.domain.audit.test_chain import START, an_entry
@@ -112,6 +114,23 @@ def test_records_with_unordered_times_stay_in_the_chain() -> None:
 def test_export_is_read_in_short_units(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strongroom.domain.audit.service._EXPORT_LINES", 3)
     assert verify_export(export(storage), KEY).records == 20
+
+
+def test_record_that_is_committed_late_does_not_break_the_start_of_an_export(
+    storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, late = storage.read, an_entry(12)
+
+    def read_then_commit(fn: Callable[[ReadUnit], Any]) -> Any:
+        result = read(fn)
+        if not any(isinstance(row, AuditRecord) and row.stream == "late" for _, row in storage.audit_trail.rows):
+            # Its number was drawn early, by another process, and its commit took a while.
+            storage.audit_trail.rows.insert(3, (late.time, ChainHead("late").append(late)))
+        return result
+
+    monkeypatch.setattr(storage, "read", read_then_commit)
+    result = verify_export(export(storage, 12), KEY)
+    assert result.verified, result.first_broken
 
 
 def test_export_of_an_empty_trail_is_empty() -> None:
