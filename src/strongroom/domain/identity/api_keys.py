@@ -126,6 +126,22 @@ class ApiKeys:
         )
         return CreatedApiKey(api_key=api_key, key=key)
 
+    def add(self, unit: Unit, api_key: ApiKey) -> None:
+        """Store a new key.
+
+        Raises:
+            LimitReached: the identity has as many keys as it may.
+        """
+        present = unit.identities.api_keys(iam_id=api_key.iam_id, limit=1, offset=0).total
+        if present >= self._limits.api_keys_per_identity:
+            raise LimitReached(
+                ErrorCode.LIMIT_REACHED,
+                f"The identity has reached the maximum of {self._limits.api_keys_per_identity} API keys.",
+                field="iam_id",
+                hint="Delete keys that are no longer used.",
+            )
+        unit.identities.add_api_key(api_key)
+
     def create(self, principal: Principal, iam_id: IamId, request: NewApiKey) -> Change[CreatedApiKey]:
         """Prepare a new key of the caller's own identity, or of any for an administrator.
 
@@ -146,16 +162,8 @@ class ApiKeys:
         def commit(unit: Unit) -> CreatedApiKey:
             if find_identity(unit, iam_id) is None:
                 raise Invalid(ErrorCode.INVALID_FIELD, "iam_id: there is no such user or service ID.", field="iam_id")
-            present = unit.identities.api_keys(iam_id=iam_id, limit=1, offset=0).total
-            if present >= self._limits.api_keys_per_identity:
-                raise LimitReached(
-                    ErrorCode.LIMIT_REACHED,
-                    f"The identity has reached the maximum of {self._limits.api_keys_per_identity} API keys.",
-                    field="iam_id",
-                    hint="Delete keys that are no longer used.",
-                )
             limited = replace(made, api_key=self._within_own_limits(unit, principal, made.api_key))
-            unit.identities.add_api_key(limited.api_key)
+            self.add(unit, limited.api_key)
             self._generations.announce(unit)
             return limited
 

@@ -65,6 +65,7 @@ class ServiceIds:
 
         Raises:
             Invalid: names every field at fault.
+            LimitReached: on commit, no identity may have a key.
         """
         problems = Problems()
         check_name(problems, request.name)
@@ -88,7 +89,7 @@ class ServiceIds:
         def commit(unit: Unit) -> CreatedServiceId:
             unit.identities.add_service_id(service_id)
             if made is not None:
-                unit.identities.add_api_key(made.api_key)
+                self._api_keys.add(unit, made.api_key)
             self._generations.announce(unit)
             if made is None:
                 return CreatedServiceId(service_id=service_id)

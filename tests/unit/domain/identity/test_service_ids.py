@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from strongroom.domain.access.actions import Role
-from strongroom.domain.identity.api_keys import NewApiKey
-from strongroom.domain.identity.service_ids import NewServiceId, ServiceIdChange
+from strongroom.domain.identity.api_keys import ApiKeys, NewApiKey
+from strongroom.domain.identity.grants import Administrators
+from strongroom.domain.identity.service_ids import NewServiceId, ServiceIdChange, ServiceIds
 from strongroom.domain.identity.tokens import GRANT_API_KEY, REFRESH_CLIENT
-from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, NotFound
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, NotFound
 from strongroom.kernel.ids import ApiKeyId, IamId, ServiceIdId
-from tests.factories.identities import World
+from tests.factories.identities import QuickDigests, World
 
 ACTOR = IamId("iam-test")
 
@@ -34,6 +37,24 @@ def test_a_first_key_made_with_the_service_id_opens_it(world: World) -> None:
     assert created.key is not None
     token = world.log_in(created.key)
     assert world.services.authenticator.authenticate(token, None).iam_id == created.service_id.iam_id
+
+
+def test_the_first_key_counts_against_the_number_of_keys(world: World) -> None:
+    services = world.services
+    keys = ApiKeys(
+        clock=world.clock,
+        limits=replace(world.limits, api_keys_per_identity=0),
+        digests=QuickDigests(),
+        generations=services.generations,
+        administrators=Administrators(),
+    )
+    service_ids = ServiceIds(
+        clock=world.clock, generations=services.generations, administrators=Administrators(), api_keys=keys
+    )
+    request = NewServiceId(name="deployer", api_key=NewApiKey(name="first"))
+    with pytest.raises(LimitReached, match="maximum of 0 API keys"):
+        world.commit(service_ids.create(ACTOR, request))
+    assert world.read(lambda unit: service_ids.page(unit, limit=10, offset=0, name="deployer")).total == 0
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 256, "two\nlines"])
