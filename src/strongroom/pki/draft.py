@@ -77,7 +77,9 @@ def sign_draft(draft: Draft, issuer: Issuer, serial: int) -> x509.Certificate:
     return builder.sign(issuer.key, signature_hash(issuer.key))
 
 
-def signature_hash(key: CertificateIssuerPrivateKeyTypes) -> hashes.HashAlgorithm | None:
+def signature_hash(
+    key: CertificateIssuerPrivateKeyTypes,
+) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
     """Return the hash that goes with a key: as strong as its curve, SHA-256 for RSA, none for Ed25519."""
     match key:
         case ed25519.Ed25519PrivateKey():

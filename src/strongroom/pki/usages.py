@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 KEY_USAGES: Final = {
@@ -52,3 +53,14 @@ def find_key_usage(text: str) -> str | None:
 def find_extended_key_usage(text: str) -> str | None:
     """Return the proper spelling of an extended key usage, or ``None``."""
     return _EXTENDED.get(text.lower())
+
+
+def purposes(flags: Iterable[str], by_name: Iterable[str], by_oid: Iterable[str]) -> list[str]:
+    """Return the object identifiers of extended key usages, each once.
+
+    Args:
+        flags: identifiers that switches ask for.
+        by_name: keys of `EXTENDED_KEY_USAGES`.
+        by_oid: dotted identifiers.
+    """
+    return list(dict.fromkeys([*flags, *(EXTENDED_KEY_USAGES[name] for name in by_name), *by_oid]))
