@@ -9,6 +9,8 @@ Source: ITU-T X.690.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 BOOLEAN = 0x01
 INTEGER = 0x02
@@ -16,8 +18,11 @@ BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 UTF8_STRING = 0x0C
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 
+_UTC_TIME_YEARS: Final = range(1950, 2050)
 _MAX_LENGTH_BYTES = 4
 _MAX_OID_BYTES = 128
 
@@ -118,3 +123,62 @@ def encode_element(tag: int, content: bytes) -> bytes:
 def encode_utf8_string(text: str) -> bytes:
     """Return the UTF8String element of a text."""
     return encode_element(UTF8_STRING, text.encode())
+
+
+def encode_sequence(*elements: bytes) -> bytes:
+    """Return the SEQUENCE of some elements."""
+    return encode_element(SEQUENCE, b"".join(elements))
+
+
+def encode_integer(number: int) -> bytes:
+    """Return the INTEGER element of a number.
+
+    Raises:
+        ValueError: if it is negative; nothing in a certificate is.
+    """
+    if number < 0:
+        raise ValueError(f"{number} is negative")
+    return encode_element(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def encode_bit_string(content: bytes) -> bytes:
+    """Return the BIT STRING element of whole bytes."""
+    return encode_element(BIT_STRING, b"\0" + content)
+
+
+def encode_time(at: datetime) -> bytes:
+    """Return an instant as certificates and revocation lists want it: UTCTime through 2049, GeneralizedTime later.
+
+    Raises:
+        ValueError: if the instant has no time zone.
+
+    Source: RFC 5280 sections 4.1.2.5 and 5.1.2.4.
+    """
+    if _in_utc(at).year in _UTC_TIME_YEARS:
+        return encode_element(UTC_TIME, _digits(at)[2:])
+    return encode_generalized_time(at)
+
+
+def encode_generalized_time(at: datetime) -> bytes:
+    """Return an instant as GeneralizedTime in whole seconds.
+
+    Raises:
+        ValueError: if the instant has no time zone.
+
+    Source: RFC 5280 section 4.1.2.5.2.
+    """
+    return encode_element(GENERALIZED_TIME, _digits(at))
+
+
+def _digits(at: datetime) -> bytes:
+    moment = _in_utc(at)
+    # Not strftime, which writes years below 1000 with fewer digits on some systems.
+    return (
+        f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}Z"
+    ).encode()
+
+
+def _in_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("an instant without a time zone could mean any of several")
+    return at.astimezone(UTC)
