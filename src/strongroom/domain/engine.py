@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from strongroom.domain.limits import Limits
-from strongroom.domain.ports import Helpers, Unit
+from strongroom.domain.ports import Helpers, KeyMaker, Unit
 from strongroom.domain.secrets.model import Secret, SecretType, State
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.result import Notice
@@ -34,6 +34,7 @@ class Work:
     clock: Clock
     limits: Limits
     helpers: Helpers
+    keys: KeyMaker
     generate_password: PasswordGenerator
 
 

@@ -60,6 +60,7 @@ from strongroom.kernel.ids import (
     VersionId,
 )
 from strongroom.kernel.result import Page
+from strongroom.pki.keys import IssuedKey, KeySpec
 
 T = TypeVar("T")
 
@@ -678,3 +679,16 @@ class Helpers(Protocol):
     """
 
     def run(self, fn: Callable[..., T], *args: Any) -> T: ...
+
+
+class KeyMaker(Protocol):
+    """Gives out private keys; the call may block the calling thread while an RSA key is made."""
+
+    def take(self, spec: KeySpec) -> IssuedKey:
+        """Return a new key, which nobody else has or gets.
+
+        Raises:
+            Invalid: ``invalid_field`` for a size that Strongroom does not make.
+            Unavailable: too many callers wait for RSA keys, or none could be made in time.
+        """
+        ...

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
 
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Notice
@@ -45,6 +51,21 @@ class KeySpec:
     kind: KeyKind
     bits: int
 
+    def check(self) -> None:
+        """Refuse what Strongroom does not make.
+
+        Raises:
+            Invalid: ``invalid_field``.
+        """
+        sizes = {"rsa": RSA_SIZES, "ec": EC_CURVES, "ed25519": (self.bits,)}
+        if self.bits not in sizes.get(self.kind, ()):
+            raise Invalid(
+                ErrorCode.INVALID_FIELD,
+                f"A key of kind {self.kind} with {self.bits} bits cannot be made; use rsa with {_list(RSA_SIZES)}, "
+                f"ec with {_list(EC_CURVES)}, or ed25519.",
+                field="key_bits",
+            )
+
 
 def generate_private_key(spec: KeySpec) -> IssuedKey:
     """Make a new key; 2048 bits of RSA take 60 ms, 8192 several seconds, EC and Ed25519 nothing.
@@ -52,19 +73,24 @@ def generate_private_key(spec: KeySpec) -> IssuedKey:
     Raises:
         Invalid: ``invalid_field`` for a size that Strongroom does not make.
     """
+    spec.check()
     match spec.kind:
-        case "rsa" if spec.bits in RSA_SIZES:
+        case "rsa":
             return rsa.generate_private_key(_RSA_EXPONENT, spec.bits)
-        case "ec" if spec.bits in EC_CURVES:
+        case "ec":
             return ec.generate_private_key(EC_CURVES[spec.bits]())
         case "ed25519":
             return ed25519.Ed25519PrivateKey.generate()
-    raise Invalid(
-        ErrorCode.INVALID_FIELD,
-        f"A key of kind {spec.kind} with {spec.bits} bits cannot be made; use rsa with {_list(RSA_SIZES)}, ec with "
-        f"{_list(EC_CURVES)}, or ed25519.",
-        field="key_bits",
-    )
+
+
+def generate_key_der(spec: KeySpec) -> bytes:
+    """Make a new key and return it as PKCS#8 in DER, unencrypted, for the pipe of a helper process."""
+    return generate_private_key(spec).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def load_own_key_der(der: bytes) -> IssuedKey:
+    """Read a key that Strongroom itself made; its arithmetic is not checked again, which takes RSA 50 ms."""
+    return cast("IssuedKey", load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True))
 
 
 def _list(sizes: tuple[int, ...] | dict[int, type[ec.EllipticCurve]]) -> str:

@@ -33,6 +33,7 @@ from strongroom.kernel.secret import Secret
 from strongroom.runtime.bootstrap import OpenStore, clock_of, open_store, public_url
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.helper_processes import HelperProcesses
+from strongroom.runtime.key_pool import KeyPool
 from strongroom.runtime.keys_refresh import KeysRefresh
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation
@@ -56,12 +57,14 @@ class Container:
     app: Router
     worker: Worker
     helpers: HelperProcesses
+    keys: KeyPool
     tls: ServerTls | None
 
     def close(self) -> None:
         """Let go of everything, in the order that loses nothing."""
         self.worker.stop()
         self.edge.close()
+        self.keys.close()
         self.helpers.close()
         self.store.storage.close()
 
@@ -77,11 +80,12 @@ def build(
         limits = settings.effective_limits
         url = public_url(settings, port)
         helpers = HelperProcesses()
+        key_maker = KeyPool(size=settings.rsa_pool_size, bits=settings.rsa_pool_bits)
         context = Context(
             storage=storage,
             vault=Vault(keys.keyring),
             engines=ENGINES,
-            work=Work(clock=clock, limits=limits, helpers=helpers, generate_password=generate_password),
+            work=Work(clock=clock, limits=limits, helpers=helpers, keys=key_maker, generate_password=generate_password),
         )
         secrets = SecretServices.build(context)
         signer = keys.token_authority(issuer=f"{url}/identity", clock=clock)
@@ -101,7 +105,7 @@ def build(
             provider=provider,
             store=lambda unit, records: store_keys(unit, [stored_kek(record) for record in records]),
         )
-        metrics = Metrics(storage=storage, clock=clock, writer=lambda: storage.stats)
+        metrics = Metrics(storage=storage, clock=clock, writer=lambda: storage.stats, key_pool=key_maker.figures)
         handlers: list[JobHandler] = [
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),
@@ -159,6 +163,7 @@ def build(
             app=build_app(edge, OPERATIONS),
             worker=background,
             helpers=helpers,
+            keys=key_maker,
             tls=tls,
         )
     except BaseException:

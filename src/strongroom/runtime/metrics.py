@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -23,6 +23,7 @@ from strongroom.api.operations import Call
 from strongroom.domain.ports import ReadUnit, Statistics, Storage
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import StrongroomError
+from strongroom.runtime.key_pool import KeyPoolFigures
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -115,12 +116,21 @@ class Metrics:
         storage: counted from at a scrape.
         clock: decides what "in seven days" is.
         writer: the figures of the store's writer.
+        key_pool: the figures of the RSA keys that are made ahead.
     """
 
-    def __init__(self, *, storage: Storage, clock: Clock, writer: Callable[[], WriterFigures]) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        clock: Clock,
+        writer: Callable[[], WriterFigures],
+        key_pool: Callable[[], Sequence[KeyPoolFigures]],
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._writer = writer
+        self._key_pool = key_pool
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latency = {name: _Latency() for name in ("read", "write", "delete")}
         self._steps: dict[tuple[str, str], _StepFigures] = {}
@@ -173,6 +183,7 @@ class Metrics:
         yield from self._of_requests()
         yield from self._of_jobs()
         yield from self._of_writer()
+        yield from self._of_keys()
         yield from self._of_store()
 
     def _of_requests(self) -> Iterator[Metric]:
@@ -234,6 +245,24 @@ class Metrics:
             ("strongroom_audit_queue", figures.queued_entries, "Audit entries of reads that wait for the writer."),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+
+    def _of_keys(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        figures = self._key_pool()
+        depth = GaugeMetricFamily("strongroom_rsa_keys_ready", "RSA keys that were made ahead.", labels=["bits"])
+        taken = CounterMetricFamily("strongroom_rsa_keys_taken", "RSA keys handed out.", labels=["bits"])
+        misses = CounterMetricFamily("strongroom_rsa_key_misses", "Requests that found no RSA key.", labels=["bits"])
+        made = CounterMetricFamily("strongroom_rsa_keys_made", "RSA keys made by processes.", labels=["bits"])
+        for keys in figures:
+            for family, value in (
+                (depth, keys.depth),
+                (taken, keys.taken),
+                (misses, keys.misses),
+                (made, keys.made),
+            ):
+                family.add_metric([str(keys.bits)], value)
+        yield from (depth, taken, misses, made)
 
     def _of_store(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily

@@ -55,6 +55,8 @@ _UNITS: Final = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST: Final = 2**31 - 1
 _LONGEST: Final = timedelta(days=36_500)
 _SHOWN: Final = 80
+POOLED_RSA_SIZES: Final = (2048, 3072, 4096)
+"""RSA sizes that may be made ahead; 8192 bits take a processor for many seconds each."""
 
 
 def _read_interval(value: Any) -> Any:
@@ -76,6 +78,17 @@ def _read_proxies(value: Any) -> tuple[str, ...]:
     for item in items:
         ipaddress.ip_network(item.strip(), strict=False)
     return tuple(item.strip() for item in items)
+
+
+def _read_sizes(value: Any) -> tuple[int, ...]:
+    items = [value] if isinstance(value, int) else value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, int | str) for item in items):
+        raise ValueError
+    sizes = tuple(item.strip() if isinstance(item, str) else item for item in items)
+    known = {form: bits for bits in POOLED_RSA_SIZES for form in (bits, str(bits))}
+    if any(size not in known for size in sizes):
+        raise ValueError
+    return tuple(sorted({known[size] for size in sizes}))
 
 
 def _read_path(value: Any) -> Any:
@@ -157,6 +170,10 @@ class Settings(BaseModel):
     )
     public_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
         default=None, description="a URL such as https://strongroom.example.com, without query"
+    )
+    rsa_pool_size: int = Field(default=64, ge=0, le=1024, description="a whole number from 0 to 1024")
+    rsa_pool_bits: Annotated[tuple[int, ...], BeforeValidator(_read_sizes)] = Field(
+        default=(2048,), description="sizes out of 2048, 3072 and 4096 with commas between, such as 2048,4096"
     )
     scheduler_interval: Annotated[_Duration, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = Field(
         default=timedelta(seconds=60), description="a duration from 100ms to 1d, such as 60s"

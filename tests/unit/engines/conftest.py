@@ -13,6 +13,7 @@ from strongroom.domain.limits import Limits
 from strongroom.domain.secrets.model import Secret, SecretType, State
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.ids import DEFAULT_GROUP, IamId, SecretId
+from strongroom.pki.keys import IssuedKey, KeySpec, generate_private_key
 
 T = TypeVar("T")
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -30,6 +31,14 @@ class SameProcess:
         return fn(*args)
 
 
+class MakesAtOnce:
+    """Makes keys when they are asked for."""
+
+    def take(self, spec: KeySpec) -> IssuedKey:
+        """Make one."""
+        return generate_private_key(spec)
+
+
 def telling_password(*, length: int, include_digits: bool, include_symbols: bool, include_uppercase: bool) -> str:
     """Return a password that tells how it was asked for."""
     flags = (include_digits, include_symbols, include_uppercase)
@@ -45,7 +54,7 @@ def helpers() -> SameProcess:
 @pytest.fixture
 def work(clock: FrozenClock, helpers: SameProcess) -> Work:
     """Give what engines may use."""
-    return Work(clock=clock, limits=Limits(), helpers=helpers, generate_password=telling_password)
+    return Work(clock=clock, limits=Limits(), helpers=helpers, keys=MakesAtOnce(), generate_password=telling_password)
 
 
 def present(

@@ -20,6 +20,7 @@ from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode, Unavailable
 from strongroom.runtime import metrics as module
+from strongroom.runtime.key_pool import KeyPoolFigures
 from strongroom.runtime.metrics import EXPIRY_BOUNDS, Metrics
 
 
@@ -63,6 +64,10 @@ class Counting:
 WRITER = SimpleNamespace(
     batches=10, units=25, failed_units=1, audit_records=40, largest_batch=6, queued_units=2, queued_entries=5
 )
+KEYS = [
+    KeyPoolFigures(bits=2048, depth=60, taken=7, misses=2, made=67),
+    KeyPoolFigures(bits=4096, depth=0, taken=1, misses=1, made=1),
+]
 
 
 @dataclass
@@ -89,7 +94,7 @@ def store() -> Counting:
 
 @pytest.fixture
 def metrics(store: Counting, clock: FrozenClock) -> Metrics:
-    return Metrics(storage=cast("Storage", store), clock=clock, writer=lambda: WRITER)
+    return Metrics(storage=cast("Storage", store), clock=clock, writer=lambda: WRITER, key_pool=lambda: KEYS)
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -256,3 +261,12 @@ def test_bugs_are_logged_with_their_trace(metrics: Metrics) -> None:
     assert log.lines == [
         ("error", "unexpected error", {"operation": "get_secret", "trace": "req-1", "exc_info": error})
     ]
+
+
+def test_rsa_keys_that_were_made_ahead_are_told_by_size(metrics: Metrics) -> None:
+    found = samples(metrics)
+    assert found["strongroom_rsa_keys_ready{bits=2048}"] == 60
+    assert found["strongroom_rsa_keys_taken_total{bits=2048}"] == 7
+    assert found["strongroom_rsa_key_misses_total{bits=2048}"] == 2
+    assert found["strongroom_rsa_keys_made_total{bits=2048}"] == 67
+    assert found["strongroom_rsa_key_misses_total{bits=4096}"] == 1

@@ -16,6 +16,7 @@ import pytest
 from strongroom.domain.limits import Limits
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.pki.keys import KeySpec
 from strongroom.runtime import bootstrap
 from strongroom.runtime.container import build
 from strongroom.runtime.data_dir import DataDir
@@ -147,6 +148,8 @@ def test_unknown_variables_are_told_and_not_refused(monkeypatch: pytest.MonkeyPa
         ("scheduler_interval", "0s", "must be a duration from 100ms to 1d"),
         ("scheduler_interval", "2d", "must be a duration from 100ms to 1d"),
         ("test_clock_offset", "999999999d", "must be a duration up to 36500d"),
+        ("rsa_pool_size", "-1", "rsa_pool_size (FROM) must be a whole number from 0 to 1024, not '-1'."),
+        ("rsa_pool_bits", "2048,1024", "rsa_pool_bits (FROM) must be sizes out of 2048, 3072 and 4096 with commas"),
         ("log_level", "loud", "log_level (FROM) must be debug, info, warning or error, not 'loud'."),
         ("data_dir", " ", "data_dir (FROM) must be a path, not ' '."),
         ("tls_cert_file", " ", "tls_cert_file (FROM) must be the path of a PEM file"),
@@ -202,6 +205,8 @@ def test_a_wrong_secret_value_is_not_shown(monkeypatch: pytest.MonkeyPatch, name
         ("[limits]\ncertificate_characters = 100001", "must be a whole number from 1 to 100000, not 100001."),
         ("behind_proxy = [1]", "behind_proxy (strongroom.toml) must be addresses or CIDRs"),
         ("behind_proxy = 7", "behind_proxy (strongroom.toml) must be addresses or CIDRs"),
+        ("rsa_pool_bits = [[2048]]", "rsa_pool_bits (strongroom.toml) must be sizes out of 2048, 3072 and 4096"),
+        ("rsa_pool_bits = 1.5", "rsa_pool_bits (strongroom.toml) must be sizes"),
         ("scheduler_interval = true", "scheduler_interval (strongroom.toml) must be a duration"),
         ("data_dir = 7", "data_dir (strongroom.toml) must be a path, not 7."),
         ("data_dir = 2026-01-01", "data_dir (strongroom.toml) must be a path"),
@@ -329,6 +334,26 @@ def test_the_scheduler_interval_is_how_often_work_is_looked_for(data_dir: Path, 
         while server.request("GET", address).json["state"] != 5:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_the_pool_of_rsa_keys_has_the_size_and_sizes_it_is_told(data_dir: Path, clock: FrozenClock) -> None:
+    with in_process(data_dir, clock, rsa_pool_size=1, rsa_pool_bits="4096, 2048") as server:
+        keys = server.container.keys
+        keys.warm(KeySpec(kind="rsa", bits=3072))
+        assert keys.figures() == []
+        keys.warm(KeySpec(kind="rsa", bits=2048))
+        deadline = time.monotonic() + 30
+        while [found.depth for found in keys.figures()] != [1]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert keys.figures()[0].made == 1
+
+
+def test_sizes_of_rsa_keys_may_be_a_number_a_list_or_text() -> None:
+    write("rsa_pool_bits = [4096, 2048, 4096]")
+    assert load_settings({}).rsa_pool_bits == (2048, 4096)
+    write("rsa_pool_bits = 3072")
+    assert load_settings({}).rsa_pool_bits == (3072,)
 
 
 @pytest.mark.integration
