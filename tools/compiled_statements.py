@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
 
+from strongroom.kernel.result import Sort
 from strongroom.storage import repositories
 from strongroom.storage.compiled import digest_of_sources
-from strongroom.storage.repositories import audit, jobs, locks, versions
+from strongroom.storage.repositories import audit, configurations, jobs, locks, versions
 from strongroom.storage.repositories import identity_statements as identities
 from strongroom.storage.repositories import secret_list_statements as secret_lists
 from strongroom.storage.repositories.secret_list_statements import Filters, Find, Order, Shape, Way
@@ -77,6 +78,7 @@ def _of_factories() -> Iterator[Statement]:
     for groups in (0, 1):
         yield from locks._locked_secrets(groups=groups, search=False)
     yield versions._erase_except(0)
+    yield from _of_configurations()
     yield from _of_lists()
 
 
@@ -109,6 +111,13 @@ def _of_identities() -> Iterator[Statement]:
     yield identities.remove_by(identities.POLICIES, ("subject_kind", "subject"))
     yield identities.remove_by(identities.REFRESH_TOKENS, ("api_key_id",))
     yield from (identities.groups_of_member(windowed=windowed) for windowed in (False, True))
+
+
+def _of_configurations() -> Iterator[Statement]:
+    for types, search in itertools.product((0, 1, 2, 4), (False, True)):
+        yield from configurations.list_statements(types=types, search=search, sort=None)
+    for key, descending in itertools.product(configurations.SORT_KEYS, (False, True)):
+        yield from configurations.list_statements(types=0, search=False, sort=Sort(key=key, descending=descending))
 
 
 def _of_lists() -> Iterator[Statement]:

@@ -75,8 +75,12 @@ def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean(create_constraint=False), nullable=False)
 
 
-def _sealed(name: str, *, nullable: bool = False) -> Column[bytes]:
+def _bytes(name: str, *, nullable: bool = False) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=nullable)
+
+
+# The same to the databases: the name tells which columns need the keyring.
+_sealed = _bytes
 
 
 def with_missing(column: ColumnElement[Any], *, last_descending: bool) -> ColumnElement[int]:
@@ -307,6 +311,99 @@ configurations = Table(
     UniqueConstraint("kind", "name"),
     Index("ix_configurations_config_type", "config_type", "pk"),
     Index("ix_configurations_name", "name", "pk"),
+)
+
+authorities = Table(
+    "authorities",
+    metadata,
+    _pk(),
+    _text("id"),
+    Column("configuration_pk", _BIG, ForeignKey("configurations.pk", ondelete="CASCADE"), nullable=False),
+    _int("generation"),
+    _text("serial", nullable=True),
+    _text("issuer", nullable=True),  # no foreign key: after a rotation a parent may be younger than its child
+    _text("external_key", nullable=True),
+    _text("key_id"),
+    _instant("not_before", nullable=True),
+    _instant("not_after", nullable=True),
+    _instant("revoked_at", nullable=True),
+    _instant("created_at"),
+    Column("crl_number", BigInteger, nullable=False),
+    Column("crl_wanted", BigInteger, nullable=False),
+    _bytes("certificate", nullable=True),
+    _text("chain"),
+    _bytes("csr", nullable=True),
+    _sealed("sealed_key", nullable=True),
+    UniqueConstraint("id"),
+    UniqueConstraint("configuration_pk", "generation"),
+)
+
+issued_certificates = Table(
+    "issued_certificates",
+    metadata,
+    _pk(),
+    Column("configuration_pk", _BIG, ForeignKey("configurations.pk", ondelete="CASCADE"), nullable=False),
+    Column("authority_pk", _BIG, ForeignKey("authorities.pk", ondelete="CASCADE"), nullable=False),
+    _text("serial"),
+    _text("kind"),
+    Column("secret_pk", _BIG, ForeignKey("secrets.pk", ondelete="SET NULL"), nullable=True),
+    _text("version_id", nullable=True),
+    _text("template_id", nullable=True),  # no foreign key: who issued what outlives the template
+    _instant("issued_at"),
+    _instant("not_after"),
+    _instant("revoked_at", nullable=True),
+    _bytes("crl_entry", nullable=True),
+    UniqueConstraint("configuration_pk", "serial"),
+    Index("ix_issued_certificates_authority", "authority_pk", "kind"),
+    Index("ix_issued_certificates_not_after", "not_after", "pk"),
+)
+_i = issued_certificates.c
+# It holds a whole revocation list in its order: building one reads nothing else, however old the certificates are.
+is_revoked = _i.revoked_at.is_not(None)
+Index(
+    "ix_issued_certificates_revoked",
+    _i.authority_pk,
+    _i.revoked_at,
+    _i.pk,
+    _i.not_after,
+    _i.crl_entry,
+    sqlite_where=is_revoked,
+    postgresql_where=is_revoked,
+)
+_is_of_secret = _i.secret_pk.is_not(None)
+Index("ix_issued_certificates_secret", _i.secret_pk, sqlite_where=_is_of_secret, postgresql_where=_is_of_secret)
+Index(
+    "ix_issued_certificates_template",
+    _i.template_id,
+    _i.secret_pk,
+    sqlite_where=_is_of_secret,
+    postgresql_where=_is_of_secret,
+)
+
+crls = Table(
+    "crls",
+    metadata,
+    Column(
+        "authority_pk", _BIG, ForeignKey("authorities.pk", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("number", BigInteger, nullable=False),
+    Column("covers", BigInteger, nullable=False),
+    _instant("this_update"),
+    _instant("next_update"),
+    _bytes("der"),
+)
+
+ocsp_signers = Table(
+    "ocsp_signers",
+    metadata,
+    Column(
+        "authority_pk", _BIG, ForeignKey("authorities.pk", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    _text("serial"),
+    _instant("not_before"),
+    _instant("not_after"),
+    _bytes("certificate"),
+    _sealed("sealed_key"),
 )
 
 users = Table(

@@ -89,6 +89,20 @@ class SqlReadUnit:
 
         return SqlStatistics(self._connection, self._pending)
 
+    @property
+    def configurations(self) -> ports.ConfigurationRepository:
+        """Return the configurations of engines."""
+        from strongroom.storage.repositories.configurations import SqlConfigurations
+
+        return SqlConfigurations(self._connection, self._pending)
+
+    @property
+    def authorities(self) -> ports.AuthorityRepository:
+        """Return the authorities of private CAs, and what they issued."""
+        from strongroom.storage.repositories.authorities import SqlAuthorities
+
+        return SqlAuthorities(self._connection, self._pending)
+
 
 class SqlUnit(SqlReadUnit):
     """Repositories inside one transaction."""

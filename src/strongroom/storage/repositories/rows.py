@@ -128,6 +128,11 @@ def object_or_none(text: str | None) -> dict[str, Any] | None:
     return None if text is None else _decode(text)
 
 
+def array_of(text: str) -> list[Any]:
+    """Read a stored JSON array."""
+    return [] if text == "[]" else _decode(text)
+
+
 def object_of(text: str) -> dict[str, Any]:
     """Read a stored JSON object."""
     return {} if text == "{}" else _decode(text)
