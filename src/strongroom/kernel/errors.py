@@ -50,6 +50,8 @@ class ErrorCode(StrEnum):
     ALREADY_EXISTS = "already_exists"
     LIMIT_REACHED = "limit_reached"
     STALE_VERSION = "stale_version"
+    AMBIGUOUS_NAME = "ambiguous_name"
+    IN_USE = "in_use"
     GROUP_NOT_EMPTY = "group_not_empty"
     GROUP_PROTECTED = "group_protected"
     LAST_ADMINISTRATOR = "last_administrator"
@@ -72,6 +74,7 @@ class ErrorCode(StrEnum):
     CHAIN_UNRELATED = "chain_unrelated"
     CSR_KEY_MISMATCH = "csr_key_mismatch"
     CSR_NAMES_CHANGED = "csr_names_changed"
+    TEMPLATE_VIOLATION = "template_violation"
     # the server itself
     UNAVAILABLE = "unavailable"
     UPSTREAM_REFUSED = "upstream_refused"

@@ -19,7 +19,6 @@ from strongroom.pki.draft import signature_hash
 from strongroom.pki.extensions import build_extended_key_usage, build_key_usage, build_policies, build_san
 from strongroom.pki.keys import IssuedKey, KeySpec
 from strongroom.pki.members import Members
-from strongroom.pki.names import NameProblem
 from strongroom.pki.san import AltNames, OtherSan, build_alt_names, check_other_san, join_common_name
 from strongroom.pki.subject import (
     build_subject,
@@ -32,13 +31,6 @@ from strongroom.pki.subject import (
 
 PREFIX: Final = "managed_csr"
 _MAX_USER_ID: Final = 256
-
-_FLAG_USAGES: Final = (
-    ("server_flag", usages.SERVER_AUTH),
-    ("client_flag", usages.CLIENT_AUTH),
-    ("code_signing_flag", usages.CODE_SIGNING),
-    ("email_protection_flag", usages.EMAIL_PROTECTION),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +112,7 @@ def parse_managed_csr(values: Mapping[str, object]) -> ManagedCsrSpec:
         email_protection_flag=reader.read_flag("email_protection_flag", default=False),
         key=reader.read_key_spec(allow_p224=True),
         key_usage=_read_key_usage(reader),
-        ext_key_usage=reader.read_listed("ext_key_usage", _check_extended_usage),
+        ext_key_usage=reader.read_listed("ext_key_usage", usages.check_extended_key_usage),
         policy_identifiers=reader.read_listed("policy_identifiers", names.check_oid),
         ext_key_usage_oids=reader.read_listed("ext_key_usage_oids", names.check_oid),
         rotate_keys=reader.read_flag("rotate_keys", default=False),
@@ -137,24 +129,9 @@ def parse_managed_csr(values: Mapping[str, object]) -> ManagedCsrSpec:
     return spec
 
 
-def _check_extended_usage(text: str) -> str:
-    usage = usages.find_extended_key_usage(text)
-    if usage is None:
-        raise NameProblem(f"extended key usages are {', '.join(usages.EXTENDED_KEY_USAGES)}")
-    return usage
-
-
-def _check_usage(text: str) -> str:
-    usage = usages.find_key_usage(text)
-    if usage is None:
-        raise NameProblem(f"key usages are {', '.join(usages.KEY_USAGES)}")
-    return usage
-
-
 def _read_key_usage(reader: Members) -> tuple[str, ...]:
-    chosen = reader.read_listed("key_usage", _check_usage)
-    if {"EncipherOnly", "DecipherOnly"} & set(chosen) and "KeyAgreement" not in chosen:
-        # RFC 5280 section 4.2.1.3: without keyAgreement their meaning is undefined.
+    chosen = reader.read_listed("key_usage", usages.check_key_usage)
+    if not usages.go_together(chosen):
         reader.refuse("key_usage", "needs KeyAgreement beside EncipherOnly and DecipherOnly.")
     return chosen
 
@@ -191,7 +168,7 @@ def managed_csr_view(spec: ManagedCsrSpec) -> Json:
     stored and given to `parse_managed_csr` again.
     """
     view: Json = {**subject_view(spec)}
-    flags = ("require_cn", "exclude_cn_from_sans", "rotate_keys", *(name for name, _ in _FLAG_USAGES))
+    flags = ("require_cn", "exclude_cn_from_sans", "rotate_keys", *(name for name, _ in usages.FLAG_USAGES))
     view |= {name: getattr(spec, name) for name in flags}
     return {**view, **spec.given, "key_type": spec.key.kind, "key_bits": spec.key.bits}
 
@@ -214,7 +191,7 @@ def _build_extensions(spec: ManagedCsrSpec, *, has_subject: bool) -> list[x509.E
     found = AltNames(
         hosts_and_emails=spec.hosts_and_emails, addresses=spec.ip_sans, uris=spec.uri_sans, others=spec.other_sans
     )
-    flags = [oid for flag, oid in _FLAG_USAGES if getattr(spec, flag)]
+    flags = [oid for flag, oid in usages.FLAG_USAGES if getattr(spec, flag)]
     return [
         *build_san(build_alt_names(found), has_subject=has_subject),
         *build_key_usage(spec.key_usage),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
+
+from strongroom.pki.names import NameProblem
 
 KEY_USAGES: Final = {
     "DigitalSignature": "digital_signature",
@@ -22,6 +24,14 @@ SERVER_AUTH: Final = "1.3.6.1.5.5.7.3.1"
 CLIENT_AUTH: Final = "1.3.6.1.5.5.7.3.2"
 CODE_SIGNING: Final = "1.3.6.1.5.5.7.3.3"
 EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
+
+FLAG_USAGES: Final = (
+    ("server_flag", SERVER_AUTH),
+    ("client_flag", CLIENT_AUTH),
+    ("code_signing_flag", CODE_SIGNING),
+    ("email_protection_flag", EMAIL_PROTECTION),
+)
+"""Switches of the API and the extended key usages that they add."""
 
 EXTENDED_KEY_USAGES: Final = {
     "Any": "2.5.29.37.0",
@@ -64,3 +74,35 @@ def purposes(flags: Iterable[str], by_name: Iterable[str], by_oid: Iterable[str]
         by_oid: dotted identifiers.
     """
     return list(dict.fromkeys([*flags, *(EXTENDED_KEY_USAGES[name] for name in by_name), *by_oid]))
+
+
+def check_key_usage(text: str) -> str:
+    """Return the proper spelling of a key usage.
+
+    Raises:
+        NameProblem: if it is none.
+    """
+    usage = find_key_usage(text)
+    if usage is None:
+        raise NameProblem(f"key usages are {', '.join(KEY_USAGES)}")
+    return usage
+
+
+def check_extended_key_usage(text: str) -> str:
+    """Return the proper spelling of an extended key usage.
+
+    Raises:
+        NameProblem: if it is none.
+    """
+    usage = find_extended_key_usage(text)
+    if usage is None:
+        raise NameProblem(f"extended key usages are {', '.join(EXTENDED_KEY_USAGES)}")
+    return usage
+
+
+def go_together(key_usages: Collection[str]) -> bool:
+    """Return whether ``KeyAgreement`` is there beside the usages that mean nothing without it.
+
+    Source: RFC 5280 section 4.2.1.3.
+    """
+    return "KeyAgreement" in key_usages or not {"EncipherOnly", "DecipherOnly"} & set(key_usages)
