@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from cryptography import x509
 from hypothesis import given
@@ -58,3 +60,37 @@ def test_object_identifiers_are_decoded(dotted: str) -> None:
 def test_broken_object_identifiers_are_refused(content: bytes) -> None:
     with pytest.raises(der.DerError):
         der.decode_oid(content)
+
+
+@pytest.mark.parametrize(
+    ("number", "encoded"), [(0, "020100"), (1, "020101"), (127, "02017f"), (128, "02020080"), (65_536, "0203010000")]
+)
+def test_integers_have_the_shortest_form_that_is_not_negative(number: int, encoded: str) -> None:
+    assert der.encode_integer(number).hex() == encoded
+
+
+def test_negative_integers_are_refused() -> None:
+    with pytest.raises(ValueError, match="-1 is negative"):
+        der.encode_integer(-1)
+
+
+@pytest.mark.parametrize(
+    ("year", "encoded"),
+    [
+        (9, b"\x18\x0f00090203040506Z"),
+        (1949, b"\x18\x0f19490203040506Z"),
+        (1950, b"\x17\x0d500203040506Z"),
+        (2049, b"\x17\x0d490203040506Z"),
+        (2050, b"\x18\x0f20500203040506Z"),
+    ],
+)
+def test_times_have_two_digits_of_the_year_where_these_are_clear(year: int, encoded: bytes) -> None:
+    at = datetime(year, 2, 3, 4, 5, 6, 999_999, UTC)
+    assert der.encode_time(at) == encoded
+    assert der.encode_generalized_time(at) == f"\x18\x0f{year:04}0203040506Z".encode()
+
+
+def test_times_without_a_zone_are_refused() -> None:
+    for encode in (der.encode_time, der.encode_generalized_time):
+        with pytest.raises(ValueError, match="time zone"):
+            encode(datetime(2027, 1, 1))  # noqa: DTZ001
