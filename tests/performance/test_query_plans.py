@@ -24,6 +24,7 @@ from strongroom.storage.engine import open_engine
 from strongroom.storage.migrate import ensure_schema
 from strongroom.storage.postgresql import PostgresConnection
 from strongroom.storage.repositories import secret_list_statements as secret_lists
+from strongroom.storage.repositories.pieces import rare_pieces
 from strongroom.storage.sqlite import SqliteConnection
 from strongroom.storage.statements import Statement
 from strongroom.storage.store import SqlStorage, open_storage
@@ -84,6 +85,7 @@ def secret_queries() -> Iterator[SecretQuery]:
         {"labels": ("prod", "eu-de"), "groups": frozenset({groups[0]})},
         {"search": RARE_WORD},
         {"search": RARE_WORD, "groups": frozenset({groups[0]}), "labels": ("prod",)},
+        {"search": f"-0010000.{COMMON_WORD}"},
     ]
     for sort, filters in itertools.product(all_sorts, chosen):
         for offset in (0, SECRETS // 2, SECRETS - 300):
@@ -235,6 +237,19 @@ def test_common_words_are_found_without_the_trigrams(sqlite_store: SqlStorage) -
     page = sqlite_store.read(lambda unit: unit.secrets.page(SecretQuery(limit=5, search=COMMON_WORD)))
 
     assert page.total == SECRETS
+
+
+@pytest.mark.peers
+def test_only_rare_pieces_of_a_search_are_looked_up(postgres_store: SqlStorage) -> None:
+    connection = postgres_store.engine.begin_read()
+    found = rare_pieces(connection, f"-0010101.{COMMON_WORD}")
+    assert found is not None
+    assert set(found.values()) < {f"%{piece}%" for piece in ("001", "010", "101", "01.")}
+    # One rare piece alone is no better than the whole; nor is one that every secret has.
+    assert rare_pieces(connection, "team-377") is None
+    assert rare_pieces(connection, COMMON_WORD) is None
+    assert rare_pieces(connection, "証明書") is None
+    postgres_store.engine.end_read(connection)
 
 
 def test_seeded_counters_agree_with_the_rows(sqlite_store: SqlStorage, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom.domain.secrets.model import SecretQuery, SecretType
+from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType
 from strongroom.kernel.ids import GroupId
 from strongroom.kernel.result import Sort
 from strongroom.storage.engine import open_engine
@@ -124,12 +124,14 @@ class _Cases:
         self.add_pages(f"big group, common type ({matches})", matches, **both)
         self.add_pages("big group, common type, sort name", matches, sort=Sort(key="name"), **both)
 
-    def add_searched(self) -> None:
+    def add_searched(self, some: Secret) -> None:
         first, common = self.targets.first, self.targets.common_search
         by_name, half = Sort(key="name"), self.total // 2
         self.add("rare word", first, search=RARE_WORD)
         self.add("rare word, sort name", first, search=RARE_WORD.upper(), sort=by_name)
         self.add("one secret by its name", first, search=f"-{half:07d}.{COMMON_WORD}")
+        self.add("one secret by its whole name", first, search=some.name)
+        self.add("one secret by its id, sort name", first, search=some.id, sort=by_name)
         self.add("word that is not there", first, search="no such words")
         self.add("word in all: first", common, search=COMMON_WORD)
         self.add("word in all: at 50 %", common, search=COMMON_WORD, offset=half)
@@ -158,12 +160,12 @@ class _Cases:
         self.add("common cert, sort name: at 30 %", None, search="cert", sort=by_name, offset=self.total * 3 // 10)
 
 
-def cases(counts: dict[tuple[GroupId, SecretType], int], targets: Targets) -> list[Case]:
-    """Return every case; the last ones carry no target, they are printed to be seen."""
+def cases(counts: dict[tuple[GroupId, SecretType], int], some: Secret, targets: Targets) -> list[Case]:
+    """Return every case, ``some`` being a secret to look for; the last carry no target, they are printed to be seen."""
     collected = _Cases(counts, targets)
     collected.add_sorted()
     collected.add_filtered()
-    collected.add_searched()
+    collected.add_searched(some)
     collected.add_unjudged()
     return collected.found
 
@@ -197,7 +199,9 @@ def run(storage: SqlStorage, rounds: int) -> list[Result]:
     """Measure every case and print it."""
     counts = storage.read(lambda unit: unit.secrets.counts())
     results = []
-    for case in cases(counts, TARGETS[storage.dialect]):
+    middle = SecretQuery(limit=1, offset=sum(counts.values()) // 2)
+    some = storage.read(lambda unit: unit.secrets.page(middle)).items[0]
+    for case in cases(counts, some, TARGETS[storage.dialect]):
         result = measure(storage, case, rounds)
         target = "" if result.target_ms is None else f"{result.target_ms:6.0f}"
         verdict = "" if result.met else "  MISSED"

@@ -16,7 +16,7 @@ from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import GroupId, SecretId
 from strongroom.kernel.result import Sort
-from strongroom.storage.repositories import secret_lists
+from strongroom.storage.repositories import pieces, secret_lists
 from strongroom.storage.repositories.rows import search_text
 from strongroom.storage.repositories.secret_list_statements import KEYS, Way
 from strongroom.storage.store import SqlStorage
@@ -201,6 +201,33 @@ def test_search_takes_every_character_as_itself(storage: SqlStorage, stored: lis
     query = SecretQuery(limit=200, search=search)
 
     assert listed(storage, query) == wanted(stored, query)
+
+
+@pytest.mark.parametrize("rare_hits", [1, 10_000])
+@pytest.mark.parametrize(
+    "search",
+    [
+        "alpha-1",
+        "GAMMA-10",
+        "rotate by",
+        "for the shop",
+        "50%_off-",
+        "imported_cert",
+        "the shop\x1fdev",
+        "missing words",
+    ],
+)
+def test_search_by_rare_pieces_finds_the_same(
+    storage: SqlStorage, stored: list[Secret], search: str, rare_hits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_lists, "RARE_HITS", rare_hits)
+    monkeypatch.setattr(pieces, "SAMPLED_FROM", 0)
+    monkeypatch.setattr(pieces, "RARE_SHARE", 1.0)
+    for chosen in ({}, {"labels": ("prod",), "groups": frozenset(map(GroupId, GROUPS[:2]))}):
+        for sort in (None, Sort(key="name"), Sort(key="expiration_date", descending=True)):
+            for offset in (0, 5):
+                query = SecretQuery(limit=5, offset=offset, sort=sort, search=search, **chosen)  # type: ignore[arg-type]
+                assert listed(storage, query) == wanted(stored, query), query
 
 
 def test_search_finds_composed_and_decomposed_letters_alike(storage: SqlStorage) -> None:

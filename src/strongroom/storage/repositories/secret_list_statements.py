@@ -7,6 +7,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final
 
+from strongroom.storage.repositories.pieces import TAKEN as PIECES_TAKEN
 from strongroom.storage.repositories.rows import SECRET_COLUMNS
 from strongroom.storage.statements import SQLITE, Statement, one_of, sa, tables
 
@@ -14,11 +15,13 @@ from strongroom.storage.statements import SQLITE, Statement, one_of, sa, tables
 class Find(Enum):
     """How a search is answered.
 
-    ``TRIGRAMS`` takes few candidates from the index of trigrams, ``SCAN`` leaves the way to the database.
+    ``TRIGRAMS`` takes few candidates from the index of trigrams, ``PIECES`` those that a few rare pieces of the
+    text name (PostgreSQL), ``SCAN`` leaves the way to the database.
     """
 
     NOT = "not"
     TRIGRAMS = "trigrams"
+    PIECES = "pieces"
     SCAN = "scan"
 
 
@@ -224,15 +227,21 @@ def _label_source(filters: Filters) -> tuple[sa.Select[Any], sa.ColumnElement[in
 
 
 def _text_source(dialect: str, filters: Filters) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
-    """Select from the search texts, all or those that the trigrams name."""
+    """Select from the search texts, all or those that trigrams name."""
     text = tables.secret_search.alias("found")
-    source = sa.select(text.c.pk).select_from(text).where(_contains(dialect, text.c.text))
+    source = sa.select(text.c.pk).select_from(text)
+    if filters.find is Find.PIECES:
+        source = source.where(*(text.c.text.like(sa.bindparam(f"piece{i}")) for i in range(PIECES_TAKEN)))
+        # In words that no index serves: the pattern would be looked up as well.
+        source = source.where(sa.func.strpos(text.c.text, sa.bindparam("needle")) > sa.literal_column("0"))
+    else:
+        source = source.where(_contains(dialect, text.c.text))
     if filters.find is Find.TRIGRAMS and dialect == SQLITE:
         hits = sa.text("SELECT rowid FROM secret_trigrams WHERE secret_trigrams MATCH :match")
         source = source.where(text.c.pk.in_(hits.columns(sa.column("rowid", sa.BigInteger)).scalar_subquery()))
     source = _scoped(source, filters, text.c.group_no, text.c.type_no)
     source = _labelled(source, filters, text.c.pk)
-    if filters.find is Find.TRIGRAMS and dialect != SQLITE:
+    if filters.find in {Find.TRIGRAMS, Find.PIECES} and dialect != SQLITE:
         # Found as a whole first: asked for a few in order, PostgreSQL would walk all texts instead.
         found = source.cte("hits").prefix_with("MATERIALIZED")
         return sa.select(found.c.pk), found.c.pk

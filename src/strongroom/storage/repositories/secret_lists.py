@@ -21,6 +21,7 @@ from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Page, Sort
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
+from strongroom.storage.repositories import pieces
 from strongroom.storage.repositories.rows import TYPE_NUMBERS, fold, like_pattern, secret_of
 from strongroom.storage.repositories.secret_list_statements import (
     KEYS,
@@ -91,14 +92,14 @@ class SecretLists:
         parameters |= {f"label{i}": label for i, label in enumerate(labels)}
         filters = replace(filters, labels=len(labels))
         if query.search is not None:
-            filters = self._search(filters, fold(query.search), parameters)
+            filters = self._search(filters, fold(query.search), parameters, everything=matching.everything)
         is_counted = not filters.labels and filters.find is Find.NOT
         total = matching.total if is_counted else self._count(filters, parameters)
         if total == matching.total:
             # Every secret in scope matches (a word that stands in all of them): nothing is left to look at.
             filters = replace(filters, labels=0, find=Find.NOT)
-        elif filters.find is Find.SCAN and not self._is_sqlite and total <= RARE_HITS:
-            filters = replace(filters, find=Find.TRIGRAMS)
+        elif not self._is_sqlite and filters.find is not Find.NOT:
+            filters = replace(filters, find=_found_again(filters.find, total))
         size = min(query.limit, total - query.offset)
         if size <= 0:
             return Page(items=(), total=total, limit=query.limit, offset=query.offset)
@@ -133,18 +134,20 @@ class SecretLists:
         counts = {label: self._connection.row(LABEL_SIZE, label=label, cap=RARE_HITS) or (0,) for label in labels}
         return tuple(sorted(labels, key=lambda label: int(counts[label][0])))
 
-    def _search(self, filters: Filters, needle: str, parameters: dict[str, Any]) -> Filters:
+    def _search(self, filters: Filters, needle: str, parameters: dict[str, Any], *, everything: int) -> Filters:
         """Choose how to search, and add the parameters it takes."""
         find = Find.SCAN
+        parameters["needle"] = needle
         if not self._is_sqlite:
             parameters["pattern"] = like_pattern(needle)
-        else:
-            parameters["needle"] = needle
-            if not self._pending.has_texts:
-                match = selective_query(self._connection, needle, cap=RARE_HITS)
-                if match is not None:
-                    parameters["match"] = match
-                    find = Find.TRIGRAMS
+            if everything >= pieces.SAMPLED_FROM and (rare := pieces.rare_pieces(self._connection, needle)):
+                parameters |= rare
+                find = Find.PIECES
+        elif not self._pending.has_texts:
+            match = selective_query(self._connection, needle, cap=RARE_HITS)
+            if match is not None:
+                parameters["match"] = match
+                find = Find.TRIGRAMS
         return replace(filters, find=find)
 
     def _count(self, filters: Filters, parameters: dict[str, Any]) -> int:
@@ -153,7 +156,7 @@ class SecretLists:
 
     def _timed(self, filters: Filters, work: Callable[[], Any]) -> Any:
         """Run it with a time limit, if it may have to look at every secret."""
-        if filters.find is not Find.SCAN:
+        if filters.find not in {Find.SCAN, Find.PIECES}:
             return work()
         self._connection.limit_time(SCAN_LIMIT_S)
         try:
@@ -193,6 +196,13 @@ def _order(sort: Sort | None) -> Order:
     return Order(sort.key, sort.descending)
 
 
+def _found_again(find: Find, total: int) -> Find:
+    """Return how PostgreSQL finds the page of a search after it counted the hits."""
+    if total > RARE_HITS:
+        return Find.SCAN
+    return Find.TRIGRAMS if find is Find.SCAN else find
+
+
 def _way(filters: Filters, order: Order, matching: _Matching, total: int, steps: int, *, has_text_index: bool) -> Way:
     """Choose where the ids come from.
 
@@ -204,7 +214,7 @@ def _way(filters: Filters, order: Order, matching: _Matching, total: int, steps:
         steps: how many matches are passed from the nearer end up to the end of the page.
         has_text_index: whether looking through the texts can use an index (PostgreSQL).
     """
-    if filters.find is Find.TRIGRAMS:
+    if filters.find in {Find.TRIGRAMS, Find.PIECES}:
         return Way.TEXT
     # Matches lie evenly enough among everything that a walk passes.
     passed = min(matching.everything, steps * max(1, matching.everything // total))
