@@ -6,13 +6,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Target
+from strongroom.domain.authorities.model import Authority, AuthorityId, Crl, Issued, IssuedKind, OcspSigner
+from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.domain.groups.model import SecretGroup
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.model import Lock, Secret, SecretType, State, Version, VersionAlias
-from strongroom.kernel.ids import DEFAULT_GROUP, AuditId, GroupId, IamId, SecretId, VersionId, new_uuid
+from strongroom.kernel.ids import (
+    DEFAULT_GROUP,
+    AuditId,
+    ConfigurationId,
+    GroupId,
+    IamId,
+    SecretId,
+    VersionId,
+    new_uuid,
+)
 from strongroom.storage.store import SqlStorage
 
 NOW = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
+DAY = 86_400
+YEAR = 365 * DAY
 SOMEBODY = IamId("IBMid-somebody")
 
 
@@ -65,6 +78,53 @@ def make_entry(action: str = "secrets-manager.secret.read", **changes: Any) -> A
     return AuditEntry(action=action, **(fields | changes))
 
 
+def make_configuration(name: str = "root", **changes: Any) -> Configuration:
+    fields: dict[str, Any] = {
+        "id": ConfigurationId(new_uuid()),
+        "config_type": ConfigType.ROOT_CA,
+        "document": {},
+        "created_at": NOW,
+        "created_by": SOMEBODY,
+        "updated_at": NOW,
+    }
+    return Configuration(name=name, **(fields | changes))
+
+
+def make_authority(configuration: Configuration, generation: int = 1, **changes: Any) -> Authority:
+    fields: dict[str, Any] = {
+        "id": AuthorityId(new_uuid()),
+        "certificate": b"certificate",
+        "key_id": "a1",
+        "not_before": NOW,
+        "not_after": later(YEAR),
+        "created_at": NOW,
+    }
+    return Authority(configuration_id=configuration.id, generation=generation, **(fields | changes))
+
+
+def make_issued(authority: Authority, serial: str = "1", **changes: Any) -> Issued:
+    fields: dict[str, Any] = {"kind": IssuedKind.LEAF, "issued_at": NOW, "not_after": later(YEAR)}
+    return Issued(
+        configuration_id=authority.configuration_id, authority_id=authority.id, serial=serial, **(fields | changes)
+    )
+
+
+def make_crl(authority: Authority, number: int = 1, **changes: Any) -> Crl:
+    fields: dict[str, Any] = {"covers": 0, "this_update": NOW, "next_update": later(3 * DAY), "der": b"crl"}
+    return Crl(authority_id=authority.id, number=number, **(fields | changes))
+
+
+def make_signer(authority: Authority, **changes: Any) -> OcspSigner:
+    fields: dict[str, Any] = {
+        "serial": "5a",
+        "certificate": b"signer",
+        "sealed_key": b"sealed",
+        "not_before": NOW,
+        "not_after": later(3 * DAY),
+    }
+    return OcspSigner(authority_id=authority.id, **(fields | changes))
+
+
 def add_group(storage: SqlStorage, id_: str = "default", **changes: Any) -> SecretGroup:
     group = make_group(id_, **changes)
     storage.write(lambda unit: unit.groups.add(group))
@@ -89,3 +149,24 @@ def add_secret_with_version(storage: SqlStorage, name: str = "example", **change
 
     storage.write(add)
     return secret, version
+
+
+def add_configuration(storage: SqlStorage, name: str = "root", **changes: Any) -> Configuration:
+    configuration = make_configuration(name, **changes)
+    storage.write(lambda unit: unit.configurations.add(configuration))
+    return configuration
+
+
+def add_authority(
+    storage: SqlStorage, configuration: Configuration | None = None, generation: int = 1, **changes: Any
+) -> Authority:
+    """Store an authority, of a new configuration unless one is given."""
+    authority = make_authority(configuration or add_configuration(storage), generation, **changes)
+    storage.write(lambda unit: unit.authorities.add(authority))
+    return authority
+
+
+def add_issued(storage: SqlStorage, authority: Authority, serial: str = "1", **changes: Any) -> Issued:
+    issued = make_issued(authority, serial, **changes)
+    storage.write(lambda unit: unit.authorities.add_issued(issued))
+    return issued

@@ -87,10 +87,9 @@ _REMOVE: Final = Statement(
 def _by_type(values: dict[ConfigType, str]) -> sa.ColumnElement[Any]:
     """Return what follows from a configuration's type; the values are SQL."""
     config_type = tables.configurations.c.config_type
-    whens = [
-        (config_type == sa.literal_column(f"'{type_.value}'"), sa.literal_column(values[type_])) for type_ in values
-    ]
-    return sa.case(*whens)
+    return sa.case(
+        *((config_type == sa.literal_column(f"'{type_}'"), sa.literal_column(text)) for type_, text in values.items())
+    )
 
 
 def _contains(dialect: str) -> sa.ColumnElement[bool]:
