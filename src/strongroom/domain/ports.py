@@ -15,7 +15,7 @@ The module is long because this one contract binds every repository: it is read 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +60,7 @@ from strongroom.kernel.ids import (
     VersionId,
 )
 from strongroom.kernel.result import Page
+from strongroom.pki.draft import SigningKey
 from strongroom.pki.keys import IssuedKey, KeySpec
 
 T = TypeVar("T")
@@ -668,6 +669,41 @@ class Sealer(Protocol):
 
         Raises:
             Integrity: ``integrity_failed`` if it was changed, moved or sealed under an unknown key.
+        """
+        ...
+
+
+class KeyToken(Protocol):
+    """Signing keys that live in PKCS#11 tokens and never leave them. Safe to use from any thread; every call is slow.
+
+    A *reference* is ``crypto_key`` of a configuration: ``label`` and ``id`` (hex), at least one of them,
+    ``allow_generate_key``, and ``provider`` with ``type`` ``pkcs11``, ``token_label`` and ``pin_secret_id``. The keys
+    sign like others and refuse to be exported. When a token forgets its login they log in again. PINs are read from
+    the store then, so none of this happens inside a unit of work.
+
+    Source: domain 5.11.
+    """
+
+    def open(self, reference: Mapping[str, Any]) -> SigningKey:
+        """Return the key of a reference that `find_or_generate` returned.
+
+        Raises:
+            Unavailable: there is no library, token, key or public key object any more, or the token refuses the PIN.
+        """
+        ...
+
+    def find_or_generate(self, reference: Mapping[str, Any], spec: KeySpec) -> tuple[SigningKey, Mapping[str, Any]]:
+        """Return the key of a reference, made in the token if it is absent and may be generated.
+
+        Whoever dies after a key was made finds it on the next call: by its label, or by its ID.
+
+        Returns:
+            The key, and the reference to store: ``label``, ``id`` and ``provider``.
+
+        Raises:
+            Invalid: ``not_supported`` without a library; ``invalid_field`` if the token, the key or its public key
+                object is absent, the key is of another kind than ``spec``, or the token refuses the PIN.
+            Unavailable: the library or the token fails.
         """
         ...
 
