@@ -14,7 +14,8 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.pki import der, raw
@@ -125,7 +126,7 @@ def inspect_certificate(certificate: x509.Certificate) -> CertificateFacts:
         issuer=raw.format_name(_read_name(parts.issuer)),
         subject=raw.format_name(subject),
         serial_number=format_serial(parts.serial),
-        signing_algorithm=_name_signature(certificate),
+        signing_algorithm=name_signature(certificate),
         key_algorithm=_name_key(certificate),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -136,7 +137,11 @@ def inspect_certificate(certificate: x509.Certificate) -> CertificateFacts:
 
 def format_serial(content: bytes) -> str:
     """Write the content of a DER integer as lower-case bytes with colons."""
-    number = int.from_bytes(content, "big", signed=True)
+    return format_number(int.from_bytes(content, "big", signed=True))
+
+
+def format_number(number: int) -> str:
+    """Write a serial number as lower-case bytes with colons."""
     magnitude = abs(number)
     digits = magnitude.to_bytes(max(1, (magnitude.bit_length() + 7) // 8), "big").hex(":")
     return f"-{digits}" if number < 0 else digits
@@ -178,7 +183,8 @@ def _read_address(content: bytes) -> str:
         return content.hex(":")
 
 
-def _name_signature(certificate: x509.Certificate) -> str:
+def name_signature(certificate: x509.Certificate) -> str:
+    """Return ``SHA256-RSA``, ``ECDSA-SHA256``, ``Ed25519``; a dotted number if unknown."""
     dotted = certificate.signature_algorithm_oid.dotted_string
     if dotted == _RSA_PSS:
         try:
@@ -199,6 +205,11 @@ def _name_key(certificate: x509.Certificate) -> str:
             key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         return dotted
+    return name_public_key(key) or dotted
+
+
+def name_public_key(key: CertificatePublicKeyTypes) -> str:
+    """Return ``RSA2048``, ``ECDSA256``, ``Ed25519``; an empty text if unknown."""
     match key:
         case rsa.RSAPublicKey():
             return f"RSA{key.key_size}"
@@ -206,5 +217,7 @@ def _name_key(certificate: x509.Certificate) -> str:
             return f"ECDSA{key.curve.key_size}"
         case dsa.DSAPublicKey():
             return f"DSA{key.key_size}"
+        case ed25519.Ed25519PublicKey():
+            return "Ed25519"
         case _:
-            return dotted
+            return ""
