@@ -20,9 +20,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from strongroom.api.operations import JSON_BODY, Operation
-from strongroom.api.parameters import path_parameter
+from strongroom.api.parameters import header_parameter, path_parameter
 from strongroom.api.v2.schemas.base import Errors
-from strongroom.api.v2.schemas.secrets import NAMED_UNIONS
+from strongroom.api.v2.schemas.unions import NAMED_UNIONS
 
 Json = dict[str, Any]
 
@@ -32,6 +32,7 @@ _TRACE_HEADER: Final = {
 }
 _RETRY_HEADER: Final = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 _PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    300: ("Ambiguous", "Several configurations have this name; a header says which one is meant."),
     400: ("BadRequest", "The request breaks a rule; every broken rule is listed."),
     401: ("Unauthorized", "The access token is missing, wrong or expired."),
     403: ("Forbidden", "The caller's roles do not include the action."),
@@ -342,7 +343,7 @@ def _header_parameters(operation: Operation) -> Iterator[Json]:
             "in": "header",
             "required": False,
             "description": description,
-            "schema": {"type": "string"},
+            "schema": header_parameter(name),
         }
 
 

@@ -230,7 +230,7 @@ def validate(model: type[M], value: Any, *, strict: bool = True, prefix: str = "
     try:
         return adapter.validate_python(value, strict=strict)  # type: ignore[no-any-return]
     except ValidationError as error:
-        raise _to_invalid(error, prefix, tagged=_is_tagged(adapter)) from None
+        raise _to_invalid(error, value, prefix, tagged=_is_tagged(adapter)) from None
 
 
 def decode_json(raw: bytes) -> Any:
@@ -299,7 +299,7 @@ def _is_tagged(adapter: TypeAdapter[Any]) -> bool:
     return bool(schema["type"] == "tagged-union")
 
 
-def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid:
+def _to_invalid(error: ValidationError, value: Any, prefix: str, *, tagged: bool) -> Invalid:
     count = error.error_count()
     if count > _MAX_COLLECTED:
         return Invalid(
@@ -310,7 +310,8 @@ def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid
     causes = []
     for item in error.errors(include_url=False, include_context=True, include_input=False)[:_MAX_PROBLEMS]:
         # Locations inside a tagged union start with the tag, which is no member of the request.
-        location = _field_name(item["loc"][1:] if tagged else item["loc"], prefix)
+        members = _without_tags(item["loc"][1:] if tagged else item["loc"], value)
+        location = _field_name(members, prefix)
         kind = item["type"]
         if kind == "missing":
             causes.append(Invalid(ErrorCode.MISSING_FIELD, f"{location} is required.", field=location))
@@ -329,9 +330,10 @@ def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid
             allowed = context.get("expected_tags", "")
             suffix = f" It must be one of {allowed}." if allowed else ""
             missing = kind == "union_tag_not_found"
-            text = f"{name} is required." if missing else f"{name} has a value that is not known here."
+            location = _field_name((*members, name), prefix)
+            text = f"{location} is required." if missing else f"{location} has a value that is not known here."
             code = ErrorCode.MISSING_FIELD if missing else ErrorCode.INVALID_FIELD
-            causes.append(Invalid(code, text + suffix, field=f"{prefix}{name}"))
+            causes.append(Invalid(code, text + suffix, field=location))
         elif kind in {"dict_type", "model_type", "model_attributes_type"}:
             causes.append(Invalid(ErrorCode.INVALID_FIELD, f"{location} must be a JSON object.", field=location))
         else:
@@ -339,6 +341,20 @@ def _to_invalid(error: ValidationError, prefix: str, *, tagged: bool) -> Invalid
     if len(causes) == 1:
         return causes[0]
     return Invalid(causes[0].code, causes[0].detail, field=causes[0].field, causes=causes)
+
+
+def _without_tags(location: tuple[int | str, ...], value: Any) -> tuple[int | str, ...]:
+    """Drop the tags of unions inside the request: they stand in the location, but are no members of it."""
+    members: list[int | str] = []
+    for position, part in enumerate(location):
+        if isinstance(part, str) and isinstance(value, dict) and part not in value and position < len(location) - 1:
+            continue
+        members.append(part)
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+    return tuple(members)
 
 
 def _field_name(location: tuple[int | str, ...], prefix: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import WithJsonSchema
 
 from strongroom.domain.secrets.checks import (
+    CONFIGURATION_NAME_LENGTHS,
     DESCRIPTION_MAX,
     GROUP_NAME_LENGTHS,
     LABEL_LENGTHS,
@@ -40,6 +41,19 @@ GROUP_REFERENCE: Final[Json] = text(7, 36, pattern=f"^(default|{_UUID})$")
 VERSION_REFERENCE: Final[Json] = text(7, 36, pattern=f"^(current|previous|{_UUID})$")
 SECRET_NAME: Final[Json] = text(*SECRET_NAME_LENGTHS, pattern=f"^{NAME.pattern}$")
 GROUP_NAME: Final[Json] = text(*GROUP_NAME_LENGTHS, pattern=f"^{NAME.pattern}$")
+CONFIGURATION_NAME: Final[Json] = text(*CONFIGURATION_NAME_LENGTHS, pattern=f"^{NAME.pattern}$")
+CONFIGURATION_TYPES: Final = (
+    "custom_credentials_configuration",
+    "iam_credentials_configuration",
+    "private_cert_configuration_intermediate_ca",
+    "private_cert_configuration_root_ca",
+    "private_cert_configuration_template",
+    "public_cert_configuration_ca_lets_encrypt",
+    "public_cert_configuration_dns_classic_infrastructure",
+    "public_cert_configuration_dns_cloud_internet_services",
+)
+"""Every ``config_type`` of the contract, also those that this server has none of."""
+CONFIGURATION_TYPE_HEADER: Final = "X-Sm-Accept-Configuration-Type"
 
 DateTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 SecretName = Annotated[str, WithJsonSchema(SECRET_NAME)]
@@ -68,6 +82,41 @@ PasswordLength = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 12
 Interval = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 26_280})]
 
 
+def texts(most: int, items: Json | None = None) -> WithJsonSchema:
+    """Describe a list of at most so many texts."""
+    return WithJsonSchema({"type": "array", "maxItems": most, "items": items or {"type": "string"}})
+
+
+ConfigurationName = Annotated[str, WithJsonSchema(CONFIGURATION_NAME)]
+Duration = Annotated[
+    str, WithJsonSchema(text(1, 10, pattern="^[0-9]+[smhd]?$", description="A bare number means seconds."))
+]
+CommonName = Annotated[str, WithJsonSchema(text(1, 128))]
+AltNames = Annotated[list[str], texts(99)]
+CommaSans = Annotated[str, WithJsonSchema(text(1, 2048, description="Joined by commas."))]
+OtherSans = Annotated[list[str], texts(100, {"type": "string", "description": "`<oid>;UTF8:<value>`"})]
+SubjectValues = Annotated[list[str], texts(10)]
+SubjectSerial = Annotated[
+    str, WithJsonSchema(text(1, 64, description="The subject's `serialNumber`, not the certificate's."))
+]
+PathLength = Annotated[
+    int, WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 10, "description": "-1 means unlimited."})
+]
+KeyBits = Annotated[
+    int,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "description": "RSA: 2048 (default), 3072, 4096 or 8192. EC: 256 (default), 384 or 521. Ed25519: 0.",
+        }
+    ),
+]
+Csr = Annotated[str, WithJsonSchema(text(1, 4096, description="PEM text."))]
+Listed = Annotated[list[str], texts(100)]
+KeyUsages = Annotated[list[str], texts(100, {"type": "string", "pattern": "^[a-zA-Z]+$"})]
+GroupList = Annotated[str, WithJsonSchema(text(0, 1024, description="Ids of secret groups, joined by commas."))]
+
+
 def comma_list(items: Json, *, most: int) -> WithJsonSchema:
     """Describe a query parameter that holds items joined by commas."""
     return WithJsonSchema({"type": "array", "items": items, "maxItems": most})
@@ -91,9 +140,18 @@ _PATH: Final[dict[tuple[str, str], Json]] = {
     ("secret_groups", "id"): GROUP_REFERENCE,
     ("secret_groups", "secret_group_name"): text(*GROUP_NAME_LENGTHS),
     ("secret_types", "secret_type"): {"type": "string", "enum": sorted(SecretType)},
+    ("configurations", "name"): CONFIGURATION_NAME,
+}
+_HEADERS: Final[dict[str, Json]] = {
+    CONFIGURATION_TYPE_HEADER: {"type": "string", "enum": list(CONFIGURATION_TYPES)},
 }
 
 
 def path_parameter(before: str, name: str) -> Json:
     """Return the schema of a path parameter by the segment before it and its name."""
     return _PATH.get((before, name), {"type": "string", "minLength": 1})
+
+
+def header_parameter(name: str) -> Json:
+    """Return the schema of a request header."""
+    return _HEADERS.get(name, {"type": "string"})

@@ -6,28 +6,21 @@ from typing import Final
 
 LATER_OPERATIONS: Final = frozenset(
     {
-        "create_configuration",
-        "create_configuration_action",
         "create_notifications_registration",
-        "delete_configuration",
         "delete_notifications_registration",
         "delete_secret_task",
-        "get_configuration",
         "get_notifications_registration",
         "get_notifications_registration_test",
         "get_secret_task",
-        "list_configurations",
         "list_secret_tasks",
         "replace_secret_task",
-        "update_configuration",
     }
 )
-"""Configurations, tasks and notifications."""
+"""Tasks and notifications."""
 LATER_MODELS: Final = frozenset(
     {
         "CertificateIssuanceInfo",
         "ChallengeResource",
-        "ConfigurationMetadataPaginatedCollection",
         "CustomCredentialsConfiguration",
         "CustomCredentialsConfigurationCodeEngine",
         "CustomCredentialsConfigurationMetadata",
@@ -57,49 +50,7 @@ LATER_MODELS: Final = frozenset(
         "IAMCredentialsSecretVersionMetadata",
         "IAMCredentialsSecretVersionPrototype",
         "NotificationsRegistration",
-        "PrivateCertificate",
-        "PrivateCertificateActionRevoke",
-        "PrivateCertificateActionRevokePrototype",
-        "PrivateCertificateConfigurationActionRevoke",
-        "PrivateCertificateConfigurationActionRevokePrototype",
-        "PrivateCertificateConfigurationActionRotate",
-        "PrivateCertificateConfigurationActionRotateCRL",
-        "PrivateCertificateConfigurationActionRotateCRLPrototype",
-        "PrivateCertificateConfigurationActionRotatePrototype",
-        "PrivateCertificateConfigurationActionSetSigned",
-        "PrivateCertificateConfigurationActionSetSignedPrototype",
-        "PrivateCertificateConfigurationActionSignCSR",
-        "PrivateCertificateConfigurationActionSignCSRPrototype",
-        "PrivateCertificateConfigurationActionSignIntermediate",
-        "PrivateCertificateConfigurationActionSignIntermediatePrototype",
-        "PrivateCertificateConfigurationCACertificate",
-        "PrivateCertificateConfigurationIntermediateCA",
-        "PrivateCertificateConfigurationIntermediateCACSR",
-        "PrivateCertificateConfigurationIntermediateCAMetadata",
-        "PrivateCertificateConfigurationIntermediateCAPatch",
-        "PrivateCertificateConfigurationIntermediateCAPrototype",
-        "PrivateCertificateConfigurationRootCA",
-        "PrivateCertificateConfigurationRootCAMetadata",
-        "PrivateCertificateConfigurationRootCAPatch",
-        "PrivateCertificateConfigurationRootCAPrototype",
-        "PrivateCertificateConfigurationRotateAction",
-        "PrivateCertificateConfigurationTemplate",
-        "PrivateCertificateConfigurationTemplateMetadata",
-        "PrivateCertificateConfigurationTemplatePatch",
-        "PrivateCertificateConfigurationTemplatePrototype",
-        "PrivateCertificateCryptoKey",
-        "PrivateCertificateCryptoProviderHPCS",
-        "PrivateCertificateMetadata",
-        "PrivateCertificateMetadataPatch",
-        "PrivateCertificatePrototype",
-        "PrivateCertificateVersion",
-        "PrivateCertificateVersionActionRevoke",
-        "PrivateCertificateVersionActionRevokePrototype",
-        "PrivateCertificateVersionMetadata",
-        "PrivateCertificateVersionPrototype",
         "PublicCertificate",
-        "PublicCertificateActionValidateManualDNS",
-        "PublicCertificateActionValidateManualDNSPrototype",
         "PublicCertificateConfigurationCALetsEncrypt",
         "PublicCertificateConfigurationCALetsEncryptMetadata",
         "PublicCertificateConfigurationCALetsEncryptPatch",
@@ -146,17 +97,9 @@ LATER_MODELS: Final = frozenset(
         "ServiceCredentialsSourceServiceRole",
     }
 )
-"""Models of the operations above, and of the other five secret types."""
+"""Models of the operations above, and of the other four secret types and their configurations."""
 LATER_UNIONS: Final = frozenset(
     {
-        "Configuration",
-        "ConfigurationAction",
-        "ConfigurationActionPrototype",
-        "ConfigurationMetadata",
-        "ConfigurationPatch",
-        "ConfigurationPrototype",
-        "PrivateCertificateCAData",
-        "PrivateCertificateCryptoProvider",
         "RotationPolicy",
         "SecretTaskPrototype",
     }

@@ -18,6 +18,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*[A-Za-z0-9]")
 LOCK_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9\-_.]{1,63}")
 SECRET_NAME_LENGTHS: Final = (2, 256)
 GROUP_NAME_LENGTHS: Final = (2, 64)
+CONFIGURATION_NAME_LENGTHS: Final = (2, 128)
 LABEL_LENGTHS: Final = (2, 64)
 DESCRIPTION_MAX: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

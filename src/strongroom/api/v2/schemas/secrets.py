@@ -5,55 +5,46 @@ One module, though a long one: its unions name the models of every type.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from strongroom.api.parameters import (
     DateTime,
-    Description,
-    GroupReference,
-    Interval,
     KeyValues,
-    Labels,
     Metadata,
     Password,
     PasswordLength,
     PayloadText,
     Pem,
-    SecretName,
     Username,
     comma_list,
     sort_key,
 )
-from strongroom.api.v2.schemas.base import (
-    Alias,
-    Answer,
-    FreeObject,
-    Notice,
-    Paginated,
-    Request,
-    StateDescription,
+from strongroom.api.v2.schemas.base import Answer, FreeObject, Paginated, Request
+from strongroom.api.v2.schemas.private_certs import (
+    PrivateCertificate,
+    PrivateCertificateActionRevoke,
+    PrivateCertificateActionRevokePrototype,
+    PrivateCertificateMetadata,
+    PrivateCertificateMetadataPatch,
+    PrivateCertificatePrototype,
+    PrivateCertificateVersion,
+    PrivateCertificateVersionMetadata,
+    PrivateCertificateVersionPrototype,
+)
+from strongroom.api.v2.schemas.secret_base import (
+    CertificateValidity,
+    CommonRotationPolicy,
+    SecretBase,
+    SecretMetadataPatchBase,
+    SecretPrototypeBase,
+    VersionBase,
+    VersionPrototypeBase,
 )
 from strongroom.domain.secrets.model import SecretType
 
 # --- parts
-
-
-class CertificateValidity(Answer):
-    """When a certificate is valid."""
-
-    not_before: DateTime
-    not_after: DateTime
-
-
-class CommonRotationPolicy(Request):
-    """Automatic rotation by interval."""
-
-    auto_rotate: bool
-    interval: Interval | None = None
-    unit: Literal["day", "month", "hour"] | None = None
 
 
 class PublicCertificateRotationPolicy(Request):
@@ -155,17 +146,6 @@ class ImportedCertificateManagedCsrResponse(Answer):
 # --- creating
 
 
-class SecretPrototypeBase(Request):
-    """Members of every new secret."""
-
-    name: SecretName
-    description: Description | None = None
-    secret_group_id: GroupReference | None = None
-    labels: Labels | None = None
-    custom_metadata: Metadata | None = None
-    version_custom_metadata: Metadata | None = None
-
-
 class ArbitrarySecretPrototype(SecretPrototypeBase):
     """A new arbitrary secret."""
 
@@ -203,36 +183,15 @@ class ImportedCertificatePrototype(SecretPrototypeBase):
 
 
 SecretPrototype = Annotated[
-    ArbitrarySecretPrototype | KVSecretPrototype | UsernamePasswordSecretPrototype | ImportedCertificatePrototype,
+    ArbitrarySecretPrototype
+    | KVSecretPrototype
+    | UsernamePasswordSecretPrototype
+    | ImportedCertificatePrototype
+    | PrivateCertificatePrototype,
     Field(discriminator="secret_type"),
 ]
 
 # --- answers
-
-
-class SecretBase(Answer):
-    """Members of every secret."""
-
-    created_by: str
-    created_at: DateTime
-    retrieved_at: DateTime | None = None
-    crn: str
-    custom_metadata: FreeObject | None = None
-    description: str | None = None
-    downloaded: bool | None = None
-    id: str
-    labels: list[str] | None = None
-    locks_total: int | None = None
-    name: str | None = None
-    secret_group_id: str
-    state: Literal[0, 1, 2, 3, 5] | None = None
-    state_description: StateDescription | None = None
-    updated_at: DateTime
-    versions_total: int
-    referenced_by: list[str] | None = None
-    warnings: list[Notice] | None = None
-    rotation_status: Literal["none", "pending", "failed", "blocked"] | None = None
-    job: FreeObject | None = None
 
 
 class ArbitrarySecretMetadata(SecretBase):
@@ -304,10 +263,15 @@ class ImportedCertificate(ImportedCertificateMetadata):
 
 
 Secret = Annotated[
-    ArbitrarySecret | KVSecret | UsernamePasswordSecret | ImportedCertificate, Field(discriminator="secret_type")
+    ArbitrarySecret | KVSecret | UsernamePasswordSecret | ImportedCertificate | PrivateCertificate,
+    Field(discriminator="secret_type"),
 ]
 SecretMetadata = Annotated[
-    ArbitrarySecretMetadata | KVSecretMetadata | UsernamePasswordSecretMetadata | ImportedCertificateMetadata,
+    ArbitrarySecretMetadata
+    | KVSecretMetadata
+    | UsernamePasswordSecretMetadata
+    | ImportedCertificateMetadata
+    | PrivateCertificateMetadata,
     Field(discriminator="secret_type"),
 ]
 
@@ -319,15 +283,6 @@ class SecretMetadataPaginatedCollection(Paginated):
 
 
 # --- patches
-
-
-class SecretMetadataPatchBase(Request):
-    """Members that every secret's metadata patch has; null removes."""
-
-    name: SecretName | None = None
-    description: Description | None = None
-    labels: Labels | None = None
-    custom_metadata: Metadata | None = None
 
 
 class ArbitrarySecretMetadataPatch(SecretMetadataPatchBase):
@@ -356,19 +311,13 @@ class ImportedCertificateMetadataPatch(SecretMetadataPatchBase):
 
 SecretMetadataPatch = (
     ImportedCertificateMetadataPatch
+    | PrivateCertificateMetadataPatch
     | UsernamePasswordSecretMetadataPatch
     | ArbitrarySecretMetadataPatch
     | KVSecretMetadataPatch
 )
 
 # --- versions
-
-
-class VersionPrototypeBase(Request):
-    """Members of every new version."""
-
-    custom_metadata: Metadata | None = None
-    version_custom_metadata: Metadata | None = None
 
 
 class ArbitrarySecretVersionPrototype(VersionPrototypeBase):
@@ -405,28 +354,12 @@ class SecretRestoreFromVersionPrototype(VersionPrototypeBase):
 
 SecretVersionPrototype = (
     ImportedCertificateVersionPrototype
+    | PrivateCertificateVersionPrototype
     | ArbitrarySecretVersionPrototype
     | KVSecretVersionPrototype
     | UsernamePasswordSecretVersionPrototype
     | SecretRestoreFromVersionPrototype
 )
-
-
-class VersionBase(Answer):
-    """Members of every version."""
-
-    auto_rotated: bool | None = None
-    created_by: str
-    created_at: DateTime
-    downloaded: bool | None = None
-    id: str
-    secret_name: str | None = None
-    secret_group_id: str
-    payload_available: bool
-    alias: Alias | None = None
-    version_custom_metadata: FreeObject | None = None
-    secret_id: str
-    expiration_date: DateTime | None = None
 
 
 class ArbitrarySecretVersionMetadata(VersionBase):
@@ -484,14 +417,19 @@ class ImportedCertificateVersion(ImportedCertificateVersionMetadata):
 
 
 SecretVersion = Annotated[
-    ArbitrarySecretVersion | KVSecretVersion | UsernamePasswordSecretVersion | ImportedCertificateVersion,
+    ArbitrarySecretVersion
+    | KVSecretVersion
+    | UsernamePasswordSecretVersion
+    | ImportedCertificateVersion
+    | PrivateCertificateVersion,
     Field(discriminator="secret_type"),
 ]
 SecretVersionMetadata = Annotated[
     ArbitrarySecretVersionMetadata
     | KVSecretVersionMetadata
     | UsernamePasswordSecretVersionMetadata
-    | ImportedCertificateVersionMetadata,
+    | ImportedCertificateVersionMetadata
+    | PrivateCertificateVersionMetadata,
     Field(discriminator="secret_type"),
 ]
 
@@ -509,30 +447,25 @@ class SecretVersionMetadataPatch(Request):
     version_custom_metadata: Metadata | None = None
 
 
-class SecretActionPrototype(Request):
-    """An action on a secret or a version."""
+class PublicCertificateActionValidateManualDNSPrototype(Request):
+    """Asks the certificate authority to look at the DNS records of an order now."""
 
-    action_type: Literal["private_cert_action_revoke_certificate", "public_cert_action_validate_dns_challenge"]
-
-
-class SecretAction(Answer):
-    """What an action did."""
-
-    action_type: Literal["private_cert_action_revoke_certificate", "public_cert_action_validate_dns_challenge"]
-    revocation_time_seconds: int | None = None
+    action_type: Literal["public_cert_action_validate_dns_challenge"]
 
 
-class SecretVersionActionPrototype(Request):
-    """An action on a version."""
+class PublicCertificateActionValidateManualDNS(Answer):
+    """The certificate authority was asked."""
 
-    action_type: Literal["private_cert_action_revoke_certificate"]
+    action_type: Literal["public_cert_action_validate_dns_challenge"]
 
 
-class VersionAction(Answer):
-    """What an action on a version did."""
-
-    action_type: Literal["private_cert_action_revoke_certificate"]
-    revocation_time_seconds: int | None = None
+SecretActionPrototype = Annotated[
+    PrivateCertificateActionRevokePrototype | PublicCertificateActionValidateManualDNSPrototype,
+    Field(discriminator="action_type"),
+]
+SecretAction = Annotated[
+    PrivateCertificateActionRevoke | PublicCertificateActionValidateManualDNS, Field(discriminator="action_type")
+]
 
 
 # --- query parameters
@@ -559,15 +492,3 @@ class DeleteSecretQuery(BaseModel, defer_build=True):
     """Parameters of deleting a secret."""
 
     force_delete: bool = False
-
-
-NAMED_UNIONS: Final[Mapping[str, Any]] = {
-    "Secret": Secret,
-    "SecretMetadata": SecretMetadata,
-    "SecretMetadataPatch": SecretMetadataPatch,
-    "SecretPrototype": SecretPrototype,
-    "SecretVersion": SecretVersion,
-    "SecretVersionMetadata": SecretVersionMetadata,
-    "SecretVersionPrototype": SecretVersionPrototype,
-}
-"""Unions that have a name in the contract; the OpenAPI document shows them under it."""

@@ -10,6 +10,11 @@ from strongroom.api.paging import page_body, parse_groups, parse_list, parse_sea
 from strongroom.api.v2.addressed import addressed, aim, find_addressed, has_slow_engine
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
+from strongroom.api.v2.schemas.private_certs import (
+    PrivateCertificateActionRevokePrototype,
+    PrivateCertificateMetadataPatch,
+)
+from strongroom.api.v2.schemas.secret_base import SecretMetadataPatchBase, SecretPrototypeBase
 from strongroom.api.v2.table.csr_update import as_csr_update
 from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
@@ -28,18 +33,19 @@ _SORT_KEYS: Final = frozenset(
 _COMMON: Final = frozenset(
     {"name", "description", "secret_group_id", "labels", "custom_metadata", "version_custom_metadata", "secret_type"}
 )
-_PATCH_MODELS: Final[dict[SecretType, type[schemas.SecretMetadataPatchBase]]] = {
+_PATCH_MODELS: Final[dict[SecretType, type[SecretMetadataPatchBase]]] = {
     SecretType.ARBITRARY: schemas.ArbitrarySecretMetadataPatch,
     SecretType.KV: schemas.KVSecretMetadataPatch,
     SecretType.USERNAME_PASSWORD: schemas.UsernamePasswordSecretMetadataPatch,
     SecretType.IMPORTED_CERT: schemas.ImportedCertificateMetadataPatch,
+    SecretType.PRIVATE_CERT: PrivateCertificateMetadataPatch,
 }
 
 
 def _create(call: Call) -> Pending:
     raw = call.json_object()
     _require_known_type(call, raw)
-    body: schemas.SecretPrototypeBase = call.parse(schemas.SecretPrototype)  # type: ignore[arg-type]
+    body: SecretPrototypeBase = call.parse(schemas.SecretPrototype)  # type: ignore[arg-type]
     values = body.model_dump(exclude_unset=True)
     group_id = DEFAULT_GROUP if body.secret_group_id is None else GroupId(body.secret_group_id)
     call.target = Target(type="secret", name=body.name, secret_group_id=group_id)
@@ -193,7 +199,8 @@ def _update_metadata(call: Call) -> Pending:
 
 def _act(call: Call) -> Reply:
     secret = addressed(call)
-    body = call.parse(schemas.SecretActionPrototype)
+    body: PrivateCertificateActionRevokePrototype | schemas.PublicCertificateActionValidateManualDNSPrototype
+    body = call.parse(schemas.SecretActionPrototype)  # type: ignore[arg-type]
     raise Invalid(
         ErrorCode.NOT_SUPPORTED,
         f"The action {body.action_type} does not apply to secrets of type {secret.secret_type}.",

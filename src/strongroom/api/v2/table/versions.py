@@ -8,6 +8,12 @@ from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Rep
 from strongroom.api.v2.addressed import addressed, find_addressed, has_slow_engine
 from strongroom.api.v2.mapping.secrets import version_full, version_metadata
 from strongroom.api.v2.schemas import secrets as schemas
+from strongroom.api.v2.schemas.private_certs import (
+    PrivateCertificateVersionPrototype,
+    SecretVersionActionPrototype,
+    VersionAction,
+)
+from strongroom.api.v2.schemas.secret_base import VersionPrototypeBase
 from strongroom.domain.access.actions import Action
 from strongroom.domain.secrets.context import VersionView
 from strongroom.domain.secrets.lookup import find_version
@@ -15,11 +21,12 @@ from strongroom.domain.secrets.model import SecretType
 from strongroom.domain.secrets.rotating import NewVersion
 from strongroom.kernel.errors import ErrorCode, Invalid
 
-_MODELS: Final[dict[SecretType, type[schemas.VersionPrototypeBase]]] = {
+_MODELS: Final[dict[SecretType, type[VersionPrototypeBase]]] = {
     SecretType.ARBITRARY: schemas.ArbitrarySecretVersionPrototype,
     SecretType.KV: schemas.KVSecretVersionPrototype,
     SecretType.USERNAME_PASSWORD: schemas.UsernamePasswordSecretVersionPrototype,
     SecretType.IMPORTED_CERT: schemas.ImportedCertificateVersionPrototype,
+    SecretType.PRIVATE_CERT: PrivateCertificateVersionPrototype,
 }
 _COMMON: Final = frozenset({"custom_metadata", "version_custom_metadata", "restore_from_version"})
 
@@ -82,7 +89,7 @@ def _delete_data(call: Call) -> Reply:
 
 def _act(call: Call) -> Reply:
     secret = addressed(call)
-    body = call.parse(schemas.SecretVersionActionPrototype)
+    body = call.parse(SecretVersionActionPrototype).root
     call.services.storage.read(lambda unit: find_version(unit, secret, call.path["id"]))
     raise Invalid(
         ErrorCode.NOT_SUPPORTED,
@@ -189,8 +196,8 @@ OPERATIONS: Final = [
         summary="Act on a version",
         tag="Versions",
         status=201,
-        request=schemas.SecretVersionActionPrototype,
-        response=schemas.VersionAction,
+        request=SecretVersionActionPrototype,
+        response=VersionAction,
         target_type="secret",
     ),
 ]
