@@ -18,6 +18,7 @@ from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
 from tests.peers.server import live_server
+from tests.peers.softhsm import softhsm
 from tools import coverage_floor
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "postgres_url",
     "prepared_data_dir",
     "server",
+    "softhsm",
 ]
 
 # The same examples in every run: a change is judged by its own merits. `make soak` looks for new ones.

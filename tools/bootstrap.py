@@ -36,8 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_INDEX = "https://pypi.org/simple"
 SYNC_ARGUMENTS: Mapping[str, Sequence[str]] = {
     # --inexact: an environment that already has more keeps it.
-    "run": ("--no-dev", "--extra", "postgres", "--extra", "lint", "--inexact"),
-    "dev": ("--extra", "postgres", "--extra", "lint", "--inexact"),
+    "run": ("--no-dev", "--extra", "postgres", "--extra", "lint", "--extra", "hsm", "--inexact"),
+    "dev": ("--extra", "postgres", "--extra", "lint", "--extra", "hsm", "--inexact"),
 }
 TIMEOUT_S = 60
 WHEEL_LIMIT = 200 * 1024 * 1024

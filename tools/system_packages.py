@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTING = ROOT / "tests" / "system-packages.txt"
 APT_TIMEOUT_S = 600
 # Where a package's program is not on PATH under the package's name: folder, pattern.
-PLACES = {"postgresql": (Path("/usr/lib/postgresql"), "*/bin/postgres")}
+PLACES = {
+    "postgresql": (Path("/usr/lib/postgresql"), "*/bin/postgres"),
+    "softhsm2": (Path("/usr"), "bin/softhsm2-util"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

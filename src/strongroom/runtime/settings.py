@@ -159,6 +159,7 @@ class Settings(BaseModel):
     tls_key_file: _File | None = Field(default=None, description="the path of a PEM file")
     master_key_file: _File | None = Field(default=None, description="a path")
     master_passphrase_file: _File | None = Field(default=None, description="a path")
+    pkcs11_library: _File | None = Field(default=None, description="the path of a PKCS#11 library")
     region: str = Field(
         default="local", pattern=r"^[a-z0-9-]{1,32}$", description="1 to 32 lower-case letters, digits and hyphens"
     )

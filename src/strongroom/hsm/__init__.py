@@ -1,0 +1,1 @@
+"""Signing keys in hardware security modules, through PKCS#11."""
