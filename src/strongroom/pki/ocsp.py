@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -272,17 +273,24 @@ def build_answer(
         der.encode_generalized_time(this_update),
         der.encode_element(_EXPLICIT_0, der.encode_generalized_time(next_update)),
     )
-    key_hash = _hash("sha1", _key_bits(read_certificate(responder.certificate)))
+    name, sent_along = _introduce(responder.certificate)
     to_be_signed = der.encode_sequence(
-        der.encode_element(_EXPLICIT_2, der.encode_element(der.OCTET_STRING, key_hash)),
-        der.encode_generalized_time(produced_at),
-        der.encode_sequence(answer),
-        _encode_nonce(question.nonce),
+        name, der.encode_generalized_time(produced_at), der.encode_sequence(answer), _encode_nonce(question.nonce)
     )
-    sent_along = der.encode_sequence(responder.certificate.public_bytes(Encoding.DER))
-    signed = sign_der(to_be_signed, responder.key, behind=der.encode_element(_EXPLICIT_0, sent_along))
+    signed = sign_der(to_be_signed, responder.key, behind=sent_along)
     body = der.encode_sequence(_OCSP_BASIC, der.encode_element(der.OCTET_STRING, signed))
     return der.encode_sequence(_SUCCESSFUL, der.encode_element(_EXPLICIT_0, body))
+
+
+@functools.lru_cache(maxsize=256)
+def _introduce(signer: x509.Certificate) -> tuple[bytes, bytes]:
+    """Return the name of a signer in its answers, and its certificate as it follows their signature."""
+    # A signer makes many answers, and taking its certificate apart takes longer than a signature.
+    key_hash = _hash("sha1", _key_bits(read_certificate(signer)))
+    return (
+        der.encode_element(_EXPLICIT_2, der.encode_element(der.OCTET_STRING, key_hash)),
+        der.encode_element(_EXPLICIT_0, der.encode_sequence(signer.public_bytes(Encoding.DER))),
+    )
 
 
 def _encode_status(status: Status) -> bytes:
