@@ -19,6 +19,9 @@ from strongroom.api.v2.schemas.templates import CertificateTemplate
 from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.kernel.ids import ConfigurationId, IamId
+from strongroom.pki.authority import parse_authority
+from strongroom.pki.profile import parse_template
+from tests.unit.api.v2 import test_configuration_models as bodies
 
 Json = dict[str, Any]
 
@@ -189,3 +192,48 @@ def test_a_template_for_all_groups_lists_none() -> None:
         shown = configuration(ConfigType.TEMPLATE, {"certificate_authority": "example-issuing", **groups})
 
         assert certificate_template(shown)["allowed_secret_groups"] == []
+
+
+@pytest.mark.parametrize(
+    ("config_type", "body", "durations"),
+    [
+        pytest.param(
+            ConfigType.ROOT_CA,
+            {**bodies.ROOT, **bodies.AUTHORITY, "ttl": "87600h", "max_path_length": 2, "permitted_dns_domains": []},
+            {"max_ttl": 315_360_000, "ttl": 315_360_000, "crl_expiry": 259_200},
+            id="root",
+        ),
+        pytest.param(
+            ConfigType.INTERMEDIATE_CA,
+            {**bodies.INTERMEDIATE, **bodies.AUTHORITY, "issuer": "example-root"},
+            {"max_ttl": 94_608_000, "crl_expiry": 259_200},
+            id="intermediate",
+        ),
+        pytest.param(
+            ConfigType.TEMPLATE,
+            {**bodies.TEMPLATE, **bodies.RULES},
+            {"max_ttl": 7_776_000, "ttl": 2_592_000, "not_before_duration": 30},
+            id="template",
+        ),
+    ],
+)
+def test_what_was_sent_is_shown_again_with_durations_in_seconds(
+    config_type: ConfigType, body: Json, durations: dict[str, int]
+) -> None:
+    values = {name: value for name, value in body.items() if name not in {"config_type", "name"}}
+    if config_type is ConfigType.TEMPLATE:
+        document = parse_template(values)
+    else:
+        document, _ = parse_authority(values, root=config_type is ConfigType.ROOT_CA)
+
+    wire = configuration_full(
+        configuration(config_type, document), None if config_type is ConfigType.TEMPLATE else ISSUED
+    )
+
+    check(ConfigurationModel, wire)
+    sent = {name: value for name, value in values.items() if name not in durations}
+    shown = {f"{name}_seconds": seconds for name, seconds in durations.items()}
+    if config_type is not ConfigType.TEMPLATE:
+        # The name stands for the subject's in a request, for the certificate's in an answer.
+        sent["serial_number"] = ISSUED.serial_number
+    assert wire.items() >= (sent | shown).items()

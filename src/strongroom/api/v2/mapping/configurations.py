@@ -54,7 +54,7 @@ def given(body: BaseModel, *, besides: frozenset[str] = frozenset()) -> dict[str
     """Return the members that a body gave; null says the same as leaving out.
 
     Args:
-        body: of a new configuration or an action; free objects it has none.
+        body: of a new configuration or an action.
         besides: members that are dealt with elsewhere.
     """
     return body.model_dump(exclude_unset=True, exclude_none=True, exclude=set(besides))

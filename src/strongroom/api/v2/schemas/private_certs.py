@@ -68,7 +68,7 @@ class CertificateEvaluationPrototype(PrivateCertificateRequest, SecretOptions):
 class LintFinding(Answer):
     """What the linter says about a certificate (extension)."""
 
-    severity: str
+    severity: Literal["fatal", "error", "warning", "notice"]
     code: str
     message: str
 
