@@ -40,6 +40,7 @@ from strongroom.pki.ocsp import (
     read_request,
     read_request_path,
 )
+from strongroom.runtime.lint_rules import certificate_findings, ocsp_findings
 from tests.factories.certificates import Made, ec_key, make_ca, make_leaf, rsa_key
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -515,3 +516,12 @@ def test_openssl_asks_without_a_nonce_and_takes_an_answer_that_was_kept(
     first, second = read_request(client.ask("-no_nonce")), read_request(client.ask("-no_nonce"))
     assert first == second
     assert "leaf.pem: good" in client.read(scene.answer(first, now=now))
+
+
+@pytest.mark.parametrize("kind", SIGNER_KEYS)
+def test_the_linter_finds_nothing_in_answers_and_in_the_certificate_of_their_signer(kind: str) -> None:
+    scene = _scene(signer_key=SIGNER_KEYS[kind]())
+    assert certificate_findings(scene.responder.certificate.public_bytes(Encoding.DER)) == []
+    for status, _expected in _STATUSES.values():
+        for request in (_ask(), _WITH_NONCE):
+            assert ocsp_findings(scene.answer(read_request(request), status)) == []
