@@ -21,6 +21,8 @@ import pytest
 
 from strongroom.domain.access.actions import Role
 from strongroom.domain.audit.record import AuditEntry, AuditQuery, Initiator, Outcome, Target
+from strongroom.domain.authorities.model import IssuedKind
+from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.groups.model import SecretGroup
 from strongroom.domain.identity.model import (
     AccessGroup,
@@ -49,6 +51,7 @@ from strongroom.kernel.ids import (
     AccessGroupId,
     ApiKeyId,
     AuditId,
+    ConfigurationId,
     GroupId,
     IamId,
     Instance,
@@ -63,6 +66,7 @@ from strongroom.storage import schema
 from strongroom.storage.backup import DERIVED, copied_tables, dump, load
 from strongroom.storage.migrate import REVISION
 from strongroom.storage.store import SqlStorage, open_storage
+from tests.contract.storage.builders import make_authority, make_configuration, make_crl, make_issued, make_signer
 
 AT = datetime(2026, 3, 2, 9, 14, 7, 123456, tzinfo=UTC)
 ADMIN = IamId("iam-ServiceId-admin")
@@ -140,6 +144,7 @@ def fill(storage: SqlStorage) -> None:
             )
         )
         fill_identities(unit)
+        fill_authorities(unit, named)
         unit.keys.put(
             StoredKey(id="1", kind="kek", active=True, master_key_id="m", blob=b"\xff\x00", public="", created_at=AT)
         )
@@ -160,12 +165,23 @@ def fill(storage: SqlStorage) -> None:
         unit.audit_trail.add_checkpoint(AT, "{}", "signature", "public")
 
     storage.write(unit_of_work)
-    with tampering(storage.engine.url) as execute:
-        # Configurations have no repository yet.
-        execute(
-            "INSERT INTO configurations (id, kind, config_type, name, document, created_at, created_by, updated_at,"
-            " row_version) VALUES ('c1', 'k', 't', 'n', '{}', 1, 'me', 1, 0)"
-        )
+
+
+def fill_authorities(unit: Unit, secret: Secret) -> None:
+    root, child = make_configuration("root", sealed=b"\x00sealed"), make_configuration("child")
+    old = make_authority(child, sealed_key=b"\x00key", chain=(b"\x30\x00", b"\xff"))
+    # Made after its child: rows refer to each other in any order.
+    parent, new = make_authority(root), make_authority(child, 2, certificate=None, external_key={"label": "ü"})
+    for configuration in (root, child):
+        unit.configurations.add(configuration)
+    for authority in (replace(old, issuer=parent.id), parent, new):
+        unit.authorities.add(authority)
+    template = ConfigurationId("t1")
+    unit.authorities.add_issued(make_issued(old, "1", secret_id=secret.id, template_id=template))
+    unit.authorities.add_issued(make_issued(parent, "1", kind=IssuedKind.CA))
+    unit.authorities.revoke(child.id, "1", AT.replace(microsecond=0), b"\x00entry")
+    unit.authorities.put_crl(make_crl(old, 7, covers=1, der=PAYLOAD))
+    unit.authorities.put_ocsp_signer(make_signer(old, sealed_key=b"\xffsealed"))
 
 
 def fill_identities(unit: Unit) -> None:
@@ -318,6 +334,28 @@ def test_restored_store_lists_searches_and_counts_as_before(storage: SqlStorage,
         (DEFAULT_GROUP, SecretType.ARBITRARY): 1,
         (GroupId("g1"), SecretType.KV): 1,
     }
+
+
+def test_restored_authorities_go_on_where_they_were(storage: SqlStorage, other_sqlite: SqlStorage) -> None:
+    fill(other_sqlite)
+    load(storage, io.BytesIO(copy_of(other_sqlite)))
+
+    def look(unit: ReadUnit) -> tuple[Any, ...]:
+        child = unit.configurations.find(ConfigKind.PRIVATE_CA, "child")
+        assert child is not None
+        new, old = unit.authorities.generations(child.id)
+        issued = unit.authorities.find_issued(child.id, "1")
+        crl, signer = unit.authorities.find_crl(old.id), unit.authorities.find_ocsp_signer(old.id)
+        return child, new, old, issued, crl, signer, list(unit.authorities.revoked_entries(old.id, AT))
+
+    assert storage.read(look) == other_sqlite.read(look)
+    _, new, old, issued, crl, signer, entries = storage.read(look)
+    assert (old.sealed_key, old.crl_number, old.crl_wanted) == (b"\x00key", 7, 1)
+    assert (crl.covers, signer.sealed_key, entries) == (1, b"\xffsealed", [b"\x00entry"])
+    assert not storage.write(lambda unit: unit.authorities.put_crl(make_crl(old, 7)))
+    with pytest.raises(Conflict):
+        storage.write(lambda unit: unit.authorities.add_issued(make_issued(new, issued.serial)))
+    storage.write(lambda unit: unit.authorities.add_issued(make_issued(new, "2")))
 
 
 def test_restored_store_takes_changes(storage: SqlStorage, other_sqlite: SqlStorage) -> None:

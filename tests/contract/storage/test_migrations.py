@@ -109,6 +109,41 @@ def test_migrations_go_down_and_up_again(engine: Engine) -> None:
     assert shape_of(engine) == before
 
 
+@pytest.mark.parametrize("older", ["0001"])
+def test_older_database_becomes_what_a_new_one_is_and_keeps_its_rows(
+    engine: Engine, tmp_path: Path, request: pytest.FixtureRequest, older: str
+) -> None:
+    migrate.upgrade(engine, older)
+    assert stored(engine) == older
+    alchemy = sa.create_engine(engine.url, poolclass=sa.NullPool)
+    with alchemy.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO configurations (id, kind, config_type, name, document, created_at, created_by, updated_at,"
+                " row_version) VALUES ('c1', 'k', 't', 'n', '{}', 1, 'me', 1, 0)"
+            )
+        )
+
+    migrate.ensure_schema(engine)
+
+    if engine.dialect == "sqlite":
+        other: Engine = open_engine(tmp_path / "new.db", read_pool=1)
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        other = open_engine(server.url(server.create_database()), read_pool=1)
+    migrate.ensure_schema(other)
+    assert stored(engine) == migrate.REVISION
+    assert shape_of(engine) == shape_of(other)
+    with alchemy.begin() as connection:
+        assert connection.execute(sa.text("SELECT id FROM configurations")).scalars().all() == ["c1"]
+    alchemy.dispose()
+
+    migrate.downgrade(engine, older)
+    assert stored(engine) == older
+    migrate.ensure_schema(engine)
+    assert shape_of(engine) == shape_of(other)
+
+
 def test_current_database_is_left_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.ensure_schema(engine)
     monkeypatch.setattr(migrate, "upgrade", lambda _: pytest.fail("it was migrated again"))

@@ -123,7 +123,7 @@ class SqlAuthorities:
     def template_users(self, template_id: ConfigurationId, limit: int) -> Sequence[str]:
         """Return names of secrets, not destroyed, that have a certificate of the template, oldest first."""
         rows = self._connection.rows(statements.TEMPLATE_USERS, template_id=template_id, limit=limit)
-        return [row[1] for row in rows]
+        return [row[0] for row in rows]
 
     def revoke(self, configuration_id: ConfigurationId, serial: str, at: datetime, entry: bytes) -> bool:
         """Mark a certificate revoked, and its authority's CRL as out of date.

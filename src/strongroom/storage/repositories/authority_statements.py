@@ -166,15 +166,15 @@ def _has_issued(_: str) -> sa.Executable:
 def _template_users(_: str) -> sa.Executable:
     issued, secrets = tables.issued_certificates.c, tables.secrets.c
     return (
-        # The key makes it a walk along the index that stops at the limit, whatever the template issued.
-        sa.select(issued.secret_pk, secrets.name)
-        .distinct()
+        # Groups come in the order of the index, so the walk stops at the limit, whatever the template issued.
+        sa.select(sa.func.min(secrets.name))
         .join_from(tables.issued_certificates, tables.secrets, secrets.pk == issued.secret_pk)
         .where(
             issued.template_id == sa.bindparam("template_id"),
             issued.secret_pk.is_not(None),
             secrets.state != sa.literal_column(str(State.DESTROYED.value)),
         )
+        .group_by(issued.secret_pk)
         .order_by(issued.secret_pk)
         .limit(sa.bindparam("limit", type_=sa.Integer))
     )
