@@ -555,6 +555,8 @@ def test_every_setting_is_one_of_this_file_or_of_the_life_of_a_server() -> None:
         "region",
         "metrics_token",
         "public_url",
+        "rsa_pool_size",
+        "rsa_pool_bits",
         "scheduler_interval",
         "log_level",
         "test_mode",
