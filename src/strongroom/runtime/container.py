@@ -132,6 +132,7 @@ def build(
             events_kept=limits.events_kept,
             observe=metrics.observe_job,
         )
+        storage.on_new_jobs(background.wake)
         services = Services(
             storage=storage,
             clock=clock,

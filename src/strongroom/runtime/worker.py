@@ -32,7 +32,7 @@ from strongroom.kernel.errors import Conflict, Internal, NotFound, StrongroomErr
 
 LEASE: Final = timedelta(seconds=60)
 _LOOK_EVERY: Final = timedelta(seconds=1)
-"""How late a worker notices a job that another process queued."""
+"""How late a worker notices a job that another process queued, if the database does not tell of it."""
 _SLOW: Final = timedelta(seconds=5)
 """A step that takes longer gets a stand-in for its thread, so that others need not wait for it."""
 _MOST_THREADS: Final = 8

@@ -6,6 +6,7 @@ the same few methods; everything above speaks `Statement` and plain rows.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,6 +146,18 @@ class WriteConnection(Connection, Protocol):
         ...
 
 
+class Listener(Protocol):
+    """A connection that hears of new jobs."""
+
+    def wait(self, stop: socket.socket) -> bool:
+        """Wait for a signal; return ``False`` as soon as there is something to read from ``stop``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
 class Engine(Protocol):
     """One database and its connections."""
 
@@ -165,6 +178,10 @@ class Engine(Protocol):
 
     def open_writer(self) -> WriteConnection:
         """Return a connection that may write."""
+        ...
+
+    def open_listener(self) -> Listener | None:
+        """Return a connection that listens; ``None`` where the database cannot tell (SQLite: one process)."""
         ...
 
     def begin_look(self) -> Connection:

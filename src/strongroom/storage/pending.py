@@ -39,6 +39,10 @@ MOVE_GENERATION: Final = Statement(
 
 EVENT_COLUMNS: Final = ("event_type", "sub_type", "secret_id", "group_id", "at", "payload")
 
+JOBS_CHANNEL: Final = "strongroom_jobs"
+"""Where PostgreSQL tells everybody who listens that there are new jobs."""
+TELL_OF_JOBS: Final = Statement("pending.tell_of_jobs", lambda _: f"NOTIFY {JOBS_CHANNEL}")
+
 # FTS5 takes commands through a column that has the table's name.
 FORGET_TEXT: Final = Statement(
     "pending.forget_text",
@@ -53,7 +57,7 @@ class Pending:
         within: the batch's own notes, which a unit has to see as if they were stored.
     """
 
-    __slots__ = ("_within", "counts", "entries", "events", "generation", "texts")
+    __slots__ = ("_within", "counts", "entries", "events", "generation", "has_jobs", "texts")
 
     def __init__(self, within: Pending | None = None) -> None:
         self._within = within
@@ -61,6 +65,7 @@ class Pending:
         self.events: list[tuple[Any, ...]] = []
         self.counts: Counter[tuple[int, int]] = Counter()
         self.generation = 0
+        self.has_jobs = False
         self.texts: list[tuple[bool, int, str]] = []
 
     def count(self, group_no: int, type_no: int, delta: int) -> None:
@@ -70,6 +75,10 @@ class Pending:
     def move_generation(self) -> None:
         """Note that identities or grants changed."""
         self.generation += 1
+
+    def tell_of_job(self) -> None:
+        """Note that a job was queued."""
+        self.has_jobs = True
 
     def index_text(self, pk: int, text: str) -> None:
         """Note the search text of a secret."""
@@ -98,6 +107,7 @@ class Pending:
         self.events += unit.events
         self.counts.update(unit.counts)
         self.generation += unit.generation
+        self.has_jobs = self.has_jobs or unit.has_jobs
         self.texts += unit.texts
 
     def apply(self, connection: WriteConnection) -> None:
@@ -112,6 +122,9 @@ class Pending:
             connection.insert("events", EVENT_COLUMNS, self.events)
         if connection.dialect == SQLITE:
             _apply_texts(connection, self.texts)
+        elif self.has_jobs:
+            # Sent with the commit; nobody hears of what is rolled back.
+            connection.run(TELL_OF_JOBS)
 
 
 def _apply_texts(connection: WriteConnection, texts: Iterable[tuple[bool, int, str]]) -> None:

@@ -6,6 +6,8 @@ out on autocommit connections: READ COMMITTED to write, one REPEATABLE READ snap
 
 from __future__ import annotations
 
+import selectors
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +28,7 @@ from strongroom.storage.engine import (
     TookTooLong,
     TransientFailure,
 )
+from strongroom.storage.pending import JOBS_CHANNEL
 from strongroom.storage.statements import POSTGRESQL, Statement
 
 LOCK_TIMEOUT_S: Final = 5
@@ -205,6 +208,32 @@ class PostgresConnection:
         return self._cursor.execute(statement.postgresql, parameters, prepare=None if statement.prepare else False)
 
 
+class PostgresListener:
+    """A connection that waits for `JOBS_CHANNEL`; see `strongroom.storage.engine.Listener`."""
+
+    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+        self._raw = raw
+        raw.execute(f"LISTEN {JOBS_CHANNEL}")
+
+    def wait(self, stop: socket.socket) -> bool:
+        """Wait for a signal; return ``False`` as soon as there is something to read from ``stop``."""
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._raw.fileno(), selectors.EVENT_READ)
+                selector.register(stop, selectors.EVENT_READ)
+                # All that came are one signal.
+                while not list(self._raw.notifies(timeout=0)):
+                    if any(key.fileobj is stop for key, _ in selector.select()):
+                        return False
+        except psycopg.Error as error:
+            raise ConnectionLost from error
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._raw.close()
+
+
 class PostgresEngine:
     """One database on a server."""
 
@@ -237,6 +266,13 @@ class PostgresEngine:
         """Return a connection of its own."""
         try:
             return PostgresConnection(psycopg.connect(self._url, autocommit=True, **_SESSION))  # type: ignore[arg-type]
+        except psycopg.Error as error:
+            raise _translate(error, broken=True) from error
+
+    def open_listener(self) -> PostgresListener:
+        """Return a connection that listens."""
+        try:
+            return PostgresListener(psycopg.connect(self._url, autocommit=True, **_SESSION))  # type: ignore[arg-type]
         except psycopg.Error as error:
             raise _translate(error, broken=True) from error
 

@@ -286,6 +286,9 @@ class SqliteEngine:
         connection.rollback()
         self._free_here().append(connection)
 
+    def open_listener(self) -> None:
+        """Return nothing: who queued a job is in this process, and wakes its workers."""
+
     def close(self) -> None:
         """Close every reader."""
         with self._lock:

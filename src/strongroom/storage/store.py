@@ -13,8 +13,10 @@ from strongroom.domain.audit.record import AuditEntry
 from strongroom.kernel.errors import ErrorCode, Unavailable
 from strongroom.kernel.ids import SecretId
 from strongroom.storage.engine import ConnectionLost, Engine, open_engine
+from strongroom.storage.job_signals import JobSignals
 from strongroom.storage.migrate import REVISION, ensure_schema, stored_revision
 from strongroom.storage.pending import Pending
+from strongroom.storage.statements import SQLITE
 from strongroom.storage.unit import SqlReadUnit
 from strongroom.storage.writer import Writer, WriterStats
 
@@ -32,6 +34,7 @@ class SqlStorage:
         self._begin_read = engine.begin_read
         self._begin_look = engine.begin_look
         self._end_read = engine.end_read
+        self._signals: JobSignals | None = None
         self.record: Callable[[AuditEntry], Future[None] | None] = writer.record
         self.touch: Callable[[SecretId, datetime], None] = writer.touch
 
@@ -99,8 +102,18 @@ class SqlStorage:
         if not self._writer.is_alive:
             raise Unavailable(ErrorCode.UNAVAILABLE, "The store takes no changes at the moment.")
 
+    def on_new_jobs(self, heard: Callable[[], None]) -> None:
+        """Have ``heard`` called, from another thread, when any process queued a job.
+
+        Only where the database tells of it, and not reliably: who calls this looks now and then as well.
+        """
+        if self.dialect != SQLITE:
+            self._signals = JobSignals(self.engine, heard)
+
     def close(self) -> None:
         """Write what is queued, then let go of the database."""
+        if self._signals is not None:
+            self._signals.close()
         self._writer.close()
         self.engine.close()
 

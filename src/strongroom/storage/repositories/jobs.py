@@ -218,10 +218,11 @@ _PURGE_ENDED = Statement("jobs.purge_ended", _purge_ended)
 class SqlJobs:
     """Implements `JobRepository`."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_pending")
 
     def __init__(self, connection: Connection, pending: Pending) -> None:
         self._connection = connection
+        self._pending = pending
 
     def find(self, job_id: JobId) -> Job | None:
         """Return the job of this id."""
@@ -262,6 +263,8 @@ class SqlJobs:
             created_at=to_microseconds(job.created_at),
             **_progress(job),
         )
+        if stored:
+            self._pending.tell_of_job()
         return stored == 1
 
     def claim(self, owner: str, now: datetime, lease_until: datetime, kinds: Sequence[str]) -> Job | None:
