@@ -22,6 +22,7 @@ APT_TIMEOUT_S = 600
 PLACES = {
     "postgresql": (Path("/usr/lib/postgresql"), "*/bin/postgres"),
     "softhsm2": (Path("/usr"), "bin/softhsm2-util"),
+    "gnutls-bin": (Path("/usr"), "bin/certtool"),
 }
 
 

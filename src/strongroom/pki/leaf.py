@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Json
-from strongroom.kernel.time import format_rfc3339
+from strongroom.kernel.time import add_months, format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.draft import CertifiedKey, Draft
 from strongroom.pki.extensions import (
@@ -45,7 +45,7 @@ from strongroom.pki.san import (
 from strongroom.pki.signing_request import load_signing_request, request_alt_names, request_common_name
 from strongroom.pki.subject import build_subject, read_common_name, subject_of
 
-MAX_LEAF_LIFE: Final = timedelta(days=3 * 365)
+MAX_LEAF_MONTHS: Final = 36
 """No leaf lives longer, whatever its template and its authority allow."""
 
 _MAX_TTL_SENT: Final = timedelta(hours=876_000)
@@ -233,7 +233,7 @@ def leaf_life(ttl: timedelta | None, profile: Profile, issuing: Issuing, now: da
     end = format_rfc3339(issuing.certificate.not_valid_after_utc)
     limits = [
         (remaining_life(issuing, now), f"the certificate of the issuing authority ends on {end}, which leaves"),
-        (MAX_LEAF_LIFE, "no certificate lives longer than three years,"),
+        (add_months(now, MAX_LEAF_MONTHS) - now, "no certificate lives longer than three years,"),
         (issuing.max_ttl, "max_ttl of the issuing authority is"),
         *([(profile.max_ttl, "max_ttl of the template is")] if profile.max_ttl else []),
     ]
