@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.pki import raw
@@ -14,7 +15,9 @@ from strongroom.pki.keys import (
     KeyKind,
     KeySpec,
     check_key_strength,
+    generate_key_der,
     generate_private_key,
+    load_own_key_der,
     private_key_to_pem,
     public_key_spki,
 )
@@ -128,3 +131,15 @@ def test_weak_keys_are_accepted_with_a_notice(key: PrivateKey, what: str) -> Non
 @pytest.mark.parametrize("key", [rsa_key(2048), rsa_key(4096), ec_key(), ed25519.Ed25519PrivateKey.generate()])
 def test_strong_keys_raise_no_notice(key: PrivateKey) -> None:
     assert check_key_strength(key) == []
+
+
+@pytest.mark.parametrize("spec", [KeySpec(kind="ec", bits=384), KeySpec(kind="ed25519", bits=0)])
+def test_keys_cross_a_pipe_whole(spec: KeySpec) -> None:
+    der = generate_key_der(spec)
+    assert public_key_spki(load_own_key_der(der)) == public_key_spki(load_der_private_key(der, None))
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("rsa", 1024), ("ec", 2048), ("dsa", 2048)])
+def test_kinds_that_are_not_made_are_told_with_those_that_are(kind: Any, bits: int) -> None:
+    with pytest.raises(Invalid, match="use rsa with 2048, 3072, 4096, 8192, ec with 224, 256, 384, 521, or ed25519"):
+        generate_key_der(KeySpec(kind=kind, bits=bits))
