@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -479,6 +480,24 @@ def test_a_second_cycle_works_with_the_kept_key(server: InProcess) -> None:
     assert (metadata["state"], metadata["versions_total"]) == (1, 2)
     previous = server.request("GET", f"{address}/versions/previous").json
     assert previous["certificate"] == first["certificate"]
+
+
+def test_the_held_key_outlives_an_expired_certificate(server: InProcess) -> None:
+    address = ask(server)
+    first = bring_back(server, address).json
+    expires = datetime.fromisoformat(first["expiration_date"])
+    server.clock.advance(expires - server.clock.now() + timedelta(seconds=1))
+    server.forget_tokens()
+    server.work()
+    expired = server.request("GET", address).json
+    assert (expired["state"], "private_key" in expired) == (5, False)
+    assert expired["managed_csr"]["private_key"] == first["private_key"]
+    again = bring_back(server, address)
+    assert again.status == 201, again.raw
+    assert again.json["private_key"] == first["private_key"]
+    assert server.request("GET", address).json["state"] == 1
+    change(server, address, rotate_keys=True)
+    assert server.request("GET", address).json["managed_csr"]["private_key"] != first["private_key"]
 
 
 def test_a_second_cycle_works_with_a_rotated_key(server: InProcess) -> None:
