@@ -81,17 +81,20 @@ class Library:
             Invalid: the token is absent, refuses the PIN, or has a key that cannot be used.
             Unavailable: the token fails.
         """
+        label = wanted.token_label
         with self._lock:
+            if self._is_alive(label):
+                with contextlib.suppress(pkcs11.PKCS11Error):
+                    found = self._find(self._log_in(label, pin), wanted)
+                    if found is not None:
+                        return found
+            # Without a login private keys cannot be seen, so absence counts after a fresh one only.
+            self._log_out(label)
             try:
-                return self._find(self._log_in(wanted.token_label, pin), wanted)
-            except pkcs11.PKCS11Error:
-                # A token that was taken out, or a connection that broke, shows at the next use.
-                self._log_out(wanted.token_label)
-            try:
-                return self._find(self._log_in(wanted.token_label, pin), wanted)
+                return self._find(self._log_in(label, pin), wanted)
             except pkcs11.PKCS11Error as error:
-                self._log_out(wanted.token_label)
-                raise _fails(wanted.token_label, error) from error
+                self._log_out(label)
+                raise _fails(label, error) from error
 
     def ensure(self, wanted: KeyReference, spec: KeySpec, pin: Secret[str]) -> FoundKey:
         """Return the key of a reference, made if it is not there.
@@ -186,16 +189,25 @@ class Library:
         # A token locks itself after a few wrong PINs, and whoever signs tries again and again.
         if any(_same(refused, pin) for refused in self._refused.get(token_label, ())):
             raise _pin_refused(token_label, "was refused before and is not tried again")
-        if login is None:
-            return self._open_session(token_label, pin)
+        # Those who gave another PIN log in again by themselves.
         self._log_out(token_label)
+        return self._open_session(token_label, pin)
+
+    def _is_alive(self, token_label: str) -> bool:
+        """Tell whether there is a session that the token still knows.
+
+        The driver complains on standard error about a search in a session that is lost.
+        """
+        login = self._logins.get(token_label)
+        if login is None:
+            return False
         try:
-            return self._open_session(token_label, pin)
-        except Invalid:
-            # Those who gave the right PIN go on signing.
-            with contextlib.suppress(Invalid, Unavailable):
-                self._open_session(token_label, login.pin)
-            raise
+            login.session.generate_random(8)
+        except (failures.RandomNoRNG, failures.FunctionNotSupported):
+            return True
+        except pkcs11.PKCS11Error:
+            return False
+        return True
 
     def _open_session(self, token_label: str, pin: Secret[str]) -> _Login:
         token = self._find_token(token_label)

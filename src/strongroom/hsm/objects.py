@@ -6,7 +6,7 @@ Whoever calls holds the lock of the library.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 import pkcs11
@@ -46,7 +46,8 @@ class FoundKey:
     """
 
     reference: KeyReference
-    private: _Signs
+    # Its own repr would ask the token, without the lock.
+    private: _Signs = field(repr=False)
     public: TokenPublicKey
     asks_every_time: bool
 
