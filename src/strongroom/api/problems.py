@@ -40,6 +40,7 @@ _BY_CATEGORY: Final[dict[type[StrongroomError], int]] = {
     Internal: 500,
 }
 _BY_CODE: Final[dict[ErrorCode, int]] = {
+    ErrorCode.AMBIGUOUS_NAME: 300,
     ErrorCode.SECRET_VERSION_LOCKED: 412,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.METHOD_NOT_ALLOWED: 405,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from strongroom.domain.audit.service import AuditTrail
+from strongroom.domain.authorities.services import AuthorityServices
+from strongroom.domain.configurations.service import Configurations
 from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
@@ -31,6 +33,8 @@ class Services:
     version: str
     secrets: SecretServices
     groups: SecretGroups
+    configurations: Configurations
+    authorities: AuthorityServices
     authenticator: Authenticator
     identities: IdentityServices
     audit: AuditTrail

@@ -16,6 +16,7 @@ from strongroom.domain.limits import Limits
 from strongroom.domain.ports import Helpers, KeyMaker, Unit
 from strongroom.domain.secrets.model import Secret, SecretType, State
 from strongroom.kernel.clock import Clock
+from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, VersionId
 from strongroom.kernel.result import Notice
 
 
@@ -62,8 +63,9 @@ class Prepared:
         version_attributes: clear metadata of the version.
         version_custom_metadata: replaces what the request brought, where the engine kept some.
         private_state: replaces the engine's state beside the versions; ``None`` leaves it.
+        rotate_before: the policy fires no later, whatever its interval.
         relies_on_secret: refuse the commit if the secret changed meanwhile.
-        on_commit: more to write in the same unit (issued serials, orders, ...).
+        on_commit: more to check and write in the same unit (issued serials, orders, ...), once the version is there.
     """
 
     payload: Mapping[str, Any] | None = field(repr=False)
@@ -75,8 +77,9 @@ class Prepared:
     rotation: Mapping[str, Any] | None = None
     private_state: Mapping[str, Any] | None = field(default=None, repr=False)
     warnings: tuple[Notice, ...] = ()
+    rotate_before: datetime | None = None
     relies_on_secret: bool = False
-    on_commit: Callable[[Unit, Secret], None] | None = None
+    on_commit: Callable[[Unit, Secret, VersionId], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +90,24 @@ class Patched:
     rotation: Mapping[str, Any] | None
     expires_at: datetime | None
     private_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    rotate_before: datetime | None = None
     warnings: tuple[Notice, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewValues:
-    """The members of a request that only its type knows, in the API's spelling, shapes checked."""
+    """The members of a request that only its type knows, in the API's spelling, shapes checked.
+
+    Attributes:
+        group_id: of the secret.
+        caller: who asks, for rules that name the caller: ``iam_id``, ``name``, ``email``.
+        automatic: whether a policy asks, not a person.
+    """
 
     values: Mapping[str, Any] = field(repr=False)
     version_custom_metadata: Mapping[str, Any] | None = None
+    group_id: GroupId = DEFAULT_GROUP
+    caller: Mapping[str, str] = field(default_factory=dict)
     automatic: bool = False
 
 

@@ -19,6 +19,9 @@ class Limits:
     payload_characters: int = 1_000_000
     kv_bytes: int = 524_288
     certificate_characters: int = 100_000
+    root_authorities: int = 10
+    intermediate_authorities: int = 10
+    certificate_templates: int = 10
     versions_kept: int = 50
     locks_per_secret: int = 1000
     lock_attributes_bytes: int = 10_240

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
 
+from strongroom.domain.authorities.issuing import Issuance
 from strongroom.domain.engine import Engine
 from strongroom.domain.secrets.model import SecretType
 from strongroom.engines.arbitrary.engine import ArbitraryEngine
 from strongroom.engines.imported.engine import ImportedEngine
 from strongroom.engines.kv.engine import KeyValueEngine
+from strongroom.engines.private.engine import PrivateCertificateEngine
 from strongroom.engines.username_password.engine import UsernamePasswordEngine
 
-_ALL: Final[tuple[Engine, ...]] = (ArbitraryEngine(), ImportedEngine(), KeyValueEngine(), UsernamePasswordEngine())
 
-ENGINES: Final[Mapping[SecretType, Engine]] = MappingProxyType({engine.secret_type: engine for engine in _ALL})
+def build_engines(issuance: Issuance) -> Mapping[SecretType, Engine]:
+    """Return every engine by its type.
+
+    Args:
+        issuance: issues private certificates.
+    """
+    engines: tuple[Engine, ...] = (
+        ArbitraryEngine(),
+        ImportedEngine(),
+        KeyValueEngine(),
+        PrivateCertificateEngine(issuance),
+        UsernamePasswordEngine(),
+    )
+    return {engine.secret_type: engine for engine in engines}

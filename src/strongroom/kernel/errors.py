@@ -73,6 +73,7 @@ class ErrorCode(StrEnum):
     CHAIN_LOOP = "chain_loop"
     CHAIN_UNRELATED = "chain_unrelated"
     CSR_KEY_MISMATCH = "csr_key_mismatch"
+    LINT_FAILED = "lint_failed"
     CSR_NAMES_CHANGED = "csr_names_changed"
     TEMPLATE_VIOLATION = "template_violation"
     # the server itself

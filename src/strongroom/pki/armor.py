@@ -17,6 +17,7 @@ _END: Final = re.compile(r"-----END ([A-Z0-9][A-Z0-9 #]{0,40})-----")
 _BOM: Final = "\ufeff"
 # A UTF-8 byte order mark that was read as Latin-1.
 _LATIN_BOM: Final = "\u00ef\u00bb\u00bf"
+_PEM_LINE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,16 @@ class Armor:
     blocks: tuple[Block, ...]
     damage: Damage | None = None
     damaged_line: int = 0
+
+
+def encode_pem(der: bytes, label: str) -> str:
+    """Return DER as one PEM block, ended by a line break.
+
+    Source: RFC 7468 section 3 (strict form).
+    """
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def strip_bom(text: str) -> str:

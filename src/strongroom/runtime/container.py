@@ -17,6 +17,12 @@ from strongroom.api.extensions.instance import ROTATE_MASTER_KEY
 from strongroom.api.services import Services
 from strongroom.api.tables import OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
+from strongroom.domain.authorities.addresses import Addresses
+from strongroom.domain.authorities.context import AuthorityContext
+from strongroom.domain.authorities.keys import AuthorityKeys
+from strongroom.domain.authorities.pins import Pins
+from strongroom.domain.authorities.services import AuthorityServices
+from strongroom.domain.configurations.service import Configurations
 from strongroom.domain.engine import Work
 from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.services import IdentityServices
@@ -26,7 +32,8 @@ from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_for_expiry, due_for_rotation
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.domain.secrets.vault import Vault
-from strongroom.engines.registry import ENGINES
+from strongroom.engines.registry import build_engines
+from strongroom.hsm.key_token import Pkcs11KeyToken
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.ids import new_uuid
 from strongroom.kernel.secret import Secret
@@ -35,6 +42,7 @@ from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.helper_processes import HelperProcesses
 from strongroom.runtime.key_pool import KeyPool
 from strongroom.runtime.keys_refresh import KeysRefresh
+from strongroom.runtime.lint import Linter
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation
 from strongroom.runtime.metrics import Metrics
@@ -81,10 +89,23 @@ def build(
         url = public_url(settings, port)
         helpers = HelperProcesses()
         key_maker = KeyPool(size=settings.rsa_pool_size, bits=settings.rsa_pool_bits)
+        vault = Vault(keys.keyring)
+        authorities = AuthorityServices.build(
+            AuthorityContext(
+                storage=storage,
+                clock=clock,
+                keys=AuthorityKeys(
+                    keys.keyring, key_maker, Pkcs11KeyToken(settings.pkcs11_library, Pins(storage, vault).read)
+                ),
+                addresses=Addresses(base=url),
+                limits=limits,
+            ),
+            Linter(helpers),
+        )
         context = Context(
             storage=storage,
-            vault=Vault(keys.keyring),
-            engines=ENGINES,
+            vault=vault,
+            engines=build_engines(authorities.issuance),
             work=Work(clock=clock, limits=limits, helpers=helpers, keys=key_maker, generate_password=generate_password),
         )
         secrets = SecretServices.build(context)
@@ -109,6 +130,7 @@ def build(
         handlers: list[JobHandler] = [
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),
+            authorities.renewal,
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
@@ -124,7 +146,7 @@ def build(
             storage=storage,
             clock=clock,
             handlers=handlers,
-            sources=[due_for_expiry(), due_for_rotation()],
+            sources=[due_for_expiry(), due_for_rotation(), authorities.renewal],
             periodic=periodic,
             owner=f"{socket.gethostname()}/{new_uuid()[:8]}",
             log=logger("worker"),
@@ -142,6 +164,10 @@ def build(
             version=__version__,
             secrets=secrets,
             groups=SecretGroups(clock, limits, identities.generations),
+            configurations=Configurations(
+                storage=storage, clock=clock, engines=[authorities.authorities, authorities.templates]
+            ),
+            authorities=authorities,
             authenticator=identities.authenticator,
             identities=identities,
             audit=AuditTrail(storage, clock, keys.checkpoints),

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from strongroom.api.operations import Call
+from typing import Final
+
+from strongroom.api.operations import Call, Reply
 from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
 from strongroom.domain.secrets.lookup import authorised_secret
 from strongroom.domain.secrets.model import Secret
+
+REVOKE: Final = "private_cert_action_revoke_certificate"
+
+
+def revoked(seconds: int) -> Reply:
+    """Answer that a certificate was revoked."""
+    return Reply(body={"action_type": REVOKE, "revocation_time_seconds": seconds})
 
 
 def aim(call: Call, secret: Secret) -> None:

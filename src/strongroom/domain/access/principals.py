@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -65,6 +65,11 @@ class Principal:
     credential_id: str | None = None
     grants: tuple[Grant, ...] = ()
     _scopes: dict[Action, Scope] = field(default_factory=dict, repr=False)
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Return what rules may say of the caller."""
+        return {"iam_id": self.iam_id, "name": self.name}
 
     def scope(self, action: Action) -> Scope:
         """Return where this caller may do ``action``; remembered, grants never change."""

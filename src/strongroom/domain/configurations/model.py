@@ -73,7 +73,7 @@ class ConfigurationQuery:
 
     Attributes:
         config_types: only these; ``None`` for all.
-        search: part of a name, whatever its case.
+        search: part of a name, a config type or a secret type, whatever its case.
         sort: by ``config_type``, ``secret_type`` or ``name``; without one, newest first.
     """
 

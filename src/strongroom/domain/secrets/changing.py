@@ -92,7 +92,8 @@ class SecretChanges:
                 )
                 if patched.rotation != now.rotation:
                     # What held the old policy back says nothing about the new one.
-                    changed = replace(changed, next_rotation_at=self._next(unit, changed), rotation_status="none")
+                    fires = self._next(unit, changed, patched.rotate_before)
+                    changed = replace(changed, next_rotation_at=fires, rotation_status="none")
             return SecretView(secret=unit.secrets.save(changed))
 
         return Change(commit)
@@ -175,9 +176,10 @@ class SecretChanges:
             problems.add("expiration_date", "The secret has expired; its expiration cannot be moved any more.")
         return common, problems
 
-    def _next(self, unit: Unit, secret: Secret) -> datetime | None:
+    def _next(self, unit: Unit, secret: Secret, latest: datetime | None) -> datetime | None:
         if secret.state is State.DESTROYED and secret.secret_type not in CERTIFICATE_TYPES:
             return None
         current = secret.current_version_id
         version = unit.versions.find(secret.id, current) if current is not None else None
-        return next_rotation(secret.rotation, version.created_at if version is not None else secret.created_at)
+        made_at = version.created_at if version is not None else secret.created_at
+        return next_rotation(secret.rotation, made_at, latest=latest)

@@ -66,7 +66,7 @@ class SecretCreation:
         require_group(principal, Action.SECRET_CREATE, new.group_id)
         context = self._context
         engine = context.engine(new.secret_type)
-        prepared = self._prepare(new)
+        prepared = self._prepare(principal, new)
         at = context.now()
         secret_id, version_id = SecretId(new_uuid()), VersionId(new_uuid())
         has_version = prepared.payload is not None
@@ -90,7 +90,7 @@ class SecretCreation:
             updated_at=at,
             downloaded=has_version and new.answer_carries_payload,
             expires_at=prepared.expires_at,
-            next_rotation_at=next_rotation(prepared.rotation, at),
+            next_rotation_at=next_rotation(prepared.rotation, at, latest=prepared.rotate_before),
             versions_total=int(has_version),
             versions_made=int(has_version),
             current_version_id=version_id if has_version else None,
@@ -115,13 +115,13 @@ class SecretCreation:
             if has_version:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:
-                prepared.on_commit(unit, secret)
+                prepared.on_commit(unit, secret, version_id)
             emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
             return SecretView(secret=secret, payload=prepared.payload, private_state=state)
 
         return Change(commit)
 
-    def _prepare(self, new: NewSecret) -> Prepared:
+    def _prepare(self, principal: Principal, new: NewSecret) -> Prepared:
         problems = Problems()
         limits = self._context.work.limits
         check_name(problems, new.name, lengths=SECRET_NAME_LENGTHS)
@@ -133,7 +133,12 @@ class SecretCreation:
         check_metadata(
             problems, new.version_custom_metadata, field="version_custom_metadata", limit=limits.metadata_bytes
         )
-        values = NewValues(values=new.values, version_custom_metadata=new.version_custom_metadata)
+        values = NewValues(
+            values=new.values,
+            version_custom_metadata=new.version_custom_metadata,
+            group_id=new.group_id,
+            caller=principal.facts,
+        )
         prepared: Prepared | None = None
         try:
             prepared = self._context.engine(new.secret_type).prepare_new(self._context.work, values)

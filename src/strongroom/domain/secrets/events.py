@@ -28,6 +28,8 @@ class EventType(StrEnum):
     DELETED = "secret_deleted"
     DELETION_BLOCKED = "secret_deletion_blocked"
     DATA_REMOVED = "secret_data_removed"
+    REVOKED = "secret_revoked"
+    REVOCATION_BLOCKED = "secret_revocation_blocked"
     VERSION_DATA_DELETED = "secret_version_data_deleted"
 
 

@@ -61,7 +61,7 @@ class SecretRotation:
         problems.raise_any()
         _require_rotatable(secret)
         prepared = (
-            self._rotated(engine, secret, new)
+            self._rotated(engine, principal, secret, new)
             if new.restore_from is None
             else self._restored(engine, secret, new.restore_from)
         )
@@ -113,7 +113,7 @@ class SecretRotation:
                     state=State.ACTIVE,
                     updated_at=at,
                     expires_at=prepared.expires_at,
-                    next_rotation_at=next_rotation(prepared.rotation, at),
+                    next_rotation_at=next_rotation(prepared.rotation, at, latest=prepared.rotate_before),
                     rotation_status="none",
                     versions_total=total,
                     versions_made=now.versions_made + 1,
@@ -123,17 +123,21 @@ class SecretRotation:
                 )
             )
             if prepared.on_commit is not None:
-                prepared.on_commit(unit, saved)
+                prepared.on_commit(unit, saved, version_id)
             emit(unit, EventType.ROTATED, saved, by=principal.iam_id, at=at)
             return VersionView(secret=saved, version=version, payload=payload)
 
         return Change(commit)
 
-    def _rotated(self, engine: Engine, secret: Secret, new: NewVersion) -> Prepared:
+    def _rotated(self, engine: Engine, principal: Principal, secret: Secret, new: NewVersion) -> Prepared:
         context = self._context
         stored = context.storage.read(lambda unit: unit.secrets.find_current(secret.id))
         values = NewValues(
-            values=new.values, version_custom_metadata=new.version_custom_metadata, automatic=new.automatic
+            values=new.values,
+            version_custom_metadata=new.version_custom_metadata,
+            group_id=secret.group_id,
+            caller=principal.facts,
+            automatic=new.automatic,
         )
         return engine.prepare_version(context.work, context.present(secret, stored), values)
 

@@ -42,11 +42,21 @@ def check_interval_policy(problems: Problems, rotation: Mapping[str, Any]) -> Ma
     return {"auto_rotate": True, "interval": interval, "unit": unit}
 
 
-def next_rotation(rotation: Mapping[str, Any] | None, last: datetime) -> datetime | None:
-    """Return when a policy fires next, counted from the creation or the last rotation."""
+def next_rotation(
+    rotation: Mapping[str, Any] | None, last: datetime, *, latest: datetime | None = None
+) -> datetime | None:
+    """Return when a policy fires next.
+
+    Args:
+        rotation: the policy.
+        last: the creation or the last rotation, from which it counts.
+        latest: it fires no later than that.
+    """
     if not rotation or not rotation.get("auto_rotate") or "interval" not in rotation:
         return None
     interval, unit = int(rotation["interval"]), RotationUnit(rotation["unit"])
     if unit is RotationUnit.MONTH:
-        return add_months(last, interval)
-    return last + (timedelta(hours=interval) if unit is RotationUnit.HOUR else timedelta(days=interval))
+        fires = add_months(last, interval)
+    else:
+        fires = last + (timedelta(hours=interval) if unit is RotationUnit.HOUR else timedelta(days=interval))
+    return fires if latest is None else min(fires, latest)

@@ -215,7 +215,10 @@ class SqlAuthorities:
             raise _missing(signer.authority_id)
 
     def purge_issued(self, before: datetime, limit: int) -> int:
-        """Forget certificates that expired before then, oldest first; return how many."""
+        """Forget certificates that expired before then, oldest first; return how many.
+
+        The current one of a secret that is not destroyed is kept: `template_users` needs it.
+        """
         return self._connection.run(statements.PURGE_ISSUED, before=to_microseconds(before), limit=limit)
 
 

@@ -204,10 +204,17 @@ def _revoked_entries(_: str) -> sa.Executable:
 
 
 def _purge_issued(_: str) -> sa.Executable:
-    issued = tables.issued_certificates.c
+    issued, secrets = tables.issued_certificates.c, tables.secrets.c
+    # The current certificate of a secret that lives on (a revoked one may, for years) says that it uses its template.
+    is_needed = sa.and_(
+        secrets.state != sa.literal_column(str(State.DESTROYED.value)), secrets.current_version_id == issued.version_id
+    )
     old = (
         sa.select(issued.pk)
-        .where(issued.not_after < sa.bindparam("before", type_=sa.BigInteger))
+        .join_from(
+            tables.issued_certificates, tables.secrets, sa.and_(secrets.pk == issued.secret_pk, is_needed), isouter=True
+        )
+        .where(issued.not_after < sa.bindparam("before", type_=sa.BigInteger), secrets.pk.is_(None))
         .order_by(issued.not_after, issued.pk)
         .limit(sa.bindparam("limit", type_=sa.Integer))
     )

@@ -3,11 +3,12 @@
 from typing import Final
 
 from strongroom.api.operations import Operation
-from strongroom.api.v2.table import groups, locks, secrets, versions
+from strongroom.api.v2.table import configurations, groups, locks, secrets, versions
 
 OPERATIONS: Final[list[Operation]] = [
     *secrets.OPERATIONS,
     *versions.OPERATIONS,
     *groups.OPERATIONS,
     *locks.OPERATIONS,
+    *configurations.OPERATIONS,
 ]

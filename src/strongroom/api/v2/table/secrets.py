@@ -7,11 +7,10 @@ from typing import Any, Final
 from strongroom.api.extensions.mapping import job_body
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_groups, parse_list, parse_search, parse_sort
-from strongroom.api.v2.addressed import addressed, aim, find_addressed, has_slow_engine
+from strongroom.api.v2.addressed import REVOKE, addressed, aim, find_addressed, has_slow_engine, revoked
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.api.v2.schemas.private_certs import (
-    PrivateCertificateActionRevokePrototype,
     PrivateCertificateMetadataPatch,
 )
 from strongroom.api.v2.schemas.secret_base import SecretMetadataPatchBase, SecretPrototypeBase
@@ -197,15 +196,17 @@ def _update_metadata(call: Call) -> Pending:
     )
 
 
-def _act(call: Call) -> Reply:
+def _act(call: Call) -> Pending:
     secret = addressed(call)
-    body: PrivateCertificateActionRevokePrototype | schemas.PublicCertificateActionValidateManualDNSPrototype
-    body = call.parse(schemas.SecretActionPrototype)  # type: ignore[arg-type]
-    raise Invalid(
-        ErrorCode.NOT_SUPPORTED,
-        f"The action {body.action_type} does not apply to secrets of type {secret.secret_type}.",
-        field="action_type",
-    )
+    body: Any = call.parse(schemas.SecretActionPrototype)  # type: ignore[arg-type]  # a union is not a class
+    if body.action_type != REVOKE:
+        raise Invalid(
+            ErrorCode.NOT_SUPPORTED,
+            f"The action {body.action_type} does not apply to secrets of type {secret.secret_type}.",
+            field="action_type",
+        )
+    change = call.services.authorities.revocation.revoke(call.principal, secret)
+    return Pending(commit=change.commit, reply=revoked)
 
 
 OPERATIONS: Final = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
-from strongroom.api.v2.addressed import addressed, find_addressed, has_slow_engine
+from strongroom.api.v2.addressed import addressed, find_addressed, has_slow_engine, revoked
 from strongroom.api.v2.mapping.secrets import version_full, version_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.api.v2.schemas.private_certs import (
@@ -19,7 +19,6 @@ from strongroom.domain.secrets.context import VersionView
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import SecretType
 from strongroom.domain.secrets.rotating import NewVersion
-from strongroom.kernel.errors import ErrorCode, Invalid
 
 _MODELS: Final[dict[SecretType, type[VersionPrototypeBase]]] = {
     SecretType.ARBITRARY: schemas.ArbitrarySecretVersionPrototype,
@@ -87,15 +86,10 @@ def _delete_data(call: Call) -> Reply:
     call.services.secrets.changes.delete_version_data(addressed(call), call.path["id"])
 
 
-def _act(call: Call) -> Reply:
-    secret = addressed(call)
-    body = call.parse(SecretVersionActionPrototype).root
-    call.services.storage.read(lambda unit: find_version(unit, secret, call.path["id"]))
-    raise Invalid(
-        ErrorCode.NOT_SUPPORTED,
-        f"The action {body.action_type} does not apply to versions of {secret.secret_type} secrets.",
-        field="action_type",
-    )
+def _act(call: Call) -> Pending:
+    call.parse(SecretVersionActionPrototype)
+    change = call.services.authorities.revocation.revoke(call.principal, addressed(call), call.path["id"])
+    return Pending(commit=change.commit, reply=revoked)
 
 
 _VERSIONS: Final = "/api/v2/secrets/{secret_id}/versions"

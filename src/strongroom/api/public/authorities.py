@@ -1,0 +1,166 @@
+"""What relying parties fetch: CA certificates, chains, revocation lists, and OCSP answers.
+
+Nobody needs a token for them, over HTTPS and over the plain address of the settings alike: a relying party must not
+need a trusted certificate to learn which certificates to trust. Source: api-v2 section 4.6; RFC 6960 appendix A.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import Final
+
+from strongroom.api.operations import Call, Operation, Reply, Work
+from strongroom.domain.authorities.addresses import CA_FILES, OCSP
+from strongroom.domain.authorities.ocsp import OcspAnswer
+from strongroom.kernel.errors import NotFound
+from strongroom.pki.armor import encode_pem
+from strongroom.pki.ocsp import (
+    ANSWER_MEDIA_TYPE,
+    MALFORMED_REQUEST,
+    REQUEST_MEDIA_TYPE,
+    UNAUTHORIZED,
+    MalformedQuestion,
+    Question,
+    read_request,
+    read_request_path,
+)
+
+TAG: Final = "Certificate authorities"
+_CERTIFICATE: Final = "application/pkix-cert"
+_CRL: Final = "application/pkix-crl"
+_PEM: Final = "application/x-pem-file"
+_CRL_LABEL: Final = "X509 CRL"
+_CERTIFICATE_LABEL: Final = "CERTIFICATE"
+_CERTIFICATE_KEPT: Final = timedelta(hours=1)
+_CRL_KEPT: Final = timedelta(minutes=5)
+"""A list is valid for days, but one that was fetched after a revocation shall show it."""
+
+
+def _cached(call: Call, life: timedelta, until: datetime) -> dict[str, str]:
+    now = call.services.clock.now()
+    seconds = max(0, int(min(life, until - now).total_seconds()))
+    return {
+        "Cache-Control": f"public, max-age={seconds}",
+        "Expires": format_datetime(now + timedelta(seconds=seconds), usegmt=True),
+    }
+
+
+def _key(call: Call) -> str | None:
+    return call.query.get("key") or None
+
+
+def _crl_der(call: Call) -> Reply:
+    crl = call.services.authorities.publishing.crl(call.path["name"], _key(call))
+    return Reply(body=crl.der, content_type=_CRL, headers=_cached(call, _CRL_KEPT, crl.next_update))
+
+
+def _crl_pem(call: Call) -> Reply:
+    key = _key(call)
+    publishing = call.services.authorities.publishing
+    crls = publishing.crls(call.path["name"]) if key is None else [publishing.crl(call.path["name"], key)]
+    body = "".join(encode_pem(crl.der, _CRL_LABEL) for crl in crls).encode()
+    return Reply(body=body, content_type=_PEM, headers=_cached(call, _CRL_KEPT, min(crl.next_update for crl in crls)))
+
+
+def _certificate_der(call: Call) -> Reply:
+    found = call.services.authorities.publishing.certificate(call.path["name"], _key(call))
+    headers = _cached(call, _CERTIFICATE_KEPT, found.not_after)
+    return Reply(body=found.der, content_type=_CERTIFICATE, headers=headers)
+
+
+def _certificate_pem(call: Call) -> Reply:
+    found = call.services.authorities.publishing.certificate(call.path["name"], _key(call))
+    headers = _cached(call, _CERTIFICATE_KEPT, found.not_after)
+    return Reply(body=encode_pem(found.der, _CERTIFICATE_LABEL).encode(), content_type=_PEM, headers=headers)
+
+
+def _chain(call: Call) -> Reply:
+    found = call.services.authorities.publishing.certificate(call.path["name"], _key(call))
+    headers = _cached(call, _CERTIFICATE_KEPT, found.not_after)
+    return Reply(body=found.pem_chain.encode(), content_type=_PEM, headers=headers)
+
+
+def _ocsp_get(call: Call) -> Reply:
+    try:
+        question = read_request_path(call.path["request"])
+    except MalformedQuestion:
+        return _ocsp_reply(call, OcspAnswer(der=MALFORMED_REQUEST, next_update=None))
+    return _answer(call, question)
+
+
+def _ocsp_post(call: Call) -> Reply:
+    try:
+        question = read_request(call.raw_body)
+    except MalformedQuestion:
+        return _ocsp_reply(call, OcspAnswer(der=MALFORMED_REQUEST, next_update=None))
+    return _answer(call, question)
+
+
+def _answer(call: Call, question: Question) -> Reply:
+    try:
+        answer = call.services.authorities.ocsp.answer(call.path["name"], question)
+    except NotFound:
+        answer = OcspAnswer(der=UNAUTHORIZED, next_update=None)
+    return _ocsp_reply(call, answer)
+
+
+def _ocsp_reply(call: Call, answer: OcspAnswer) -> Reply:
+    # An answer may be kept for as long as a list: a revocation after it must not stay unseen for half a day.
+    headers = _cached(call, _CRL_KEPT, answer.next_update) if answer.next_update is not None else {}
+    return Reply(body=answer.der, content_type=ANSWER_MEDIA_TYPE, headers=headers)
+
+
+def _file(name: str, path: str, handler: object, summary: str, content_type: str) -> Operation:
+    return Operation(
+        name=name,
+        method="GET",
+        path=f"{CA_FILES}/{{name}}{path}",
+        action="public",
+        handler=handler,  # type: ignore[arg-type]
+        work=Work.SCAN,
+        summary=summary,
+        tag=TAG,
+        response=bytes,
+        response_content_type=content_type,
+        audit=False,
+    )
+
+
+OPERATIONS: Final = (
+    _file("get_crl", "/crl", _crl_der, "Fetch a revocation list", _CRL),
+    _file("get_crl_pem", "/crl/pem", _crl_pem, "Fetch the revocation lists of all keys as PEM", _PEM),
+    _file("get_ca_certificate", "/ca", _certificate_der, "Fetch a CA certificate", _CERTIFICATE),
+    _file("get_ca_certificate_pem", "/ca/pem", _certificate_pem, "Fetch a CA certificate as PEM", _PEM),
+    _file("get_ca_chain", "/ca_chain", _chain, "Fetch a CA certificate and those above it as PEM", _PEM),
+    Operation(
+        name="ask_ocsp",
+        method="POST",
+        path=f"{OCSP}/{{name}}",
+        action="public",
+        handler=_ocsp_post,
+        work=Work.SCAN,
+        summary="Ask whether a certificate is revoked",
+        tag=TAG,
+        request=bytes,
+        media_types=(REQUEST_MEDIA_TYPE,),
+        response=bytes,
+        response_content_type=ANSWER_MEDIA_TYPE,
+        audit=False,
+        extension=True,
+    ),
+    Operation(
+        name="ask_ocsp_by_path",
+        method="GET",
+        path=f"{OCSP}/{{name}}/{{request:path}}",
+        action="public",
+        handler=_ocsp_get,
+        work=Work.SCAN,
+        summary="Ask whether a certificate is revoked, with the question in the path",
+        tag=TAG,
+        response=bytes,
+        response_content_type=ANSWER_MEDIA_TYPE,
+        audit=False,
+        extension=True,
+    ),
+)

@@ -1,0 +1,41 @@
+"""Where relying parties fetch what an authority publishes. Source: api-v2 section 4.6; design, section 1."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from strongroom.domain.authorities.model import Authority
+from strongroom.kernel.value import value
+
+CA_FILES = "/v1/ibmcloud/private_cert/config/certificate_authorities"
+OCSP = "/ocsp"
+
+
+@value
+class Addresses:
+    """Makes the addresses that are written into certificates.
+
+    The first key of a CA has the contract's plain addresses. A certificate must for ever lead to the list that is
+    signed by the key that signed it, so those of later keys name the key.
+
+    Attributes:
+        base: scheme, host and port, without a path.
+    """
+
+    base: str
+
+    def crl(self, name: str, authority: Authority) -> str:
+        """Return where the revocation list is."""
+        return f"{self.base}{CA_FILES}/{quote(name)}/crl{_key(authority)}"
+
+    def certificate(self, name: str, authority: Authority) -> str:
+        """Return where the CA certificate is."""
+        return f"{self.base}{CA_FILES}/{quote(name)}/ca{_key(authority)}"
+
+    def ocsp(self, name: str) -> str:
+        """Return where the responder is; it finds the key by the request."""
+        return f"{self.base}{OCSP}/{quote(name)}"
+
+
+def _key(authority: Authority) -> str:
+    return "" if authority.generation == 1 else f"?key={authority.key_id}"

@@ -1,0 +1,165 @@
+"""What all services about authorities share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+
+from strongroom.domain.authorities.addresses import Addresses
+from strongroom.domain.authorities.keys import AuthorityKeys
+from strongroom.domain.authorities.model import Authority
+from strongroom.domain.configurations.model import Configuration
+from strongroom.domain.limits import Limits
+from strongroom.domain.ports import ReadUnit, Storage
+from strongroom.kernel.clock import Clock
+from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Invalid
+from strongroom.kernel.value import value
+from strongroom.pki.armor import encode_pem
+from strongroom.pki.draft import CertifiedKey, Issuer
+
+SIGNING_REQUIRED: Final = "signing_required"
+SIGNED_CERTIFICATE_REQUIRED: Final = "signed_certificate_required"
+TEMPLATE_REQUIRED: Final = "certificate_template_required"
+CONFIGURED: Final = "configured"
+EXPIRED: Final = "expired"
+REVOKED: Final = "revoked"
+
+CERTIFICATE_LABEL: Final = "CERTIFICATE"
+REQUEST_LABEL: Final = "CERTIFICATE REQUEST"
+
+
+@value
+class AuthorityContext:
+    """Ports and rules that the services are built from."""
+
+    storage: Storage
+    clock: Clock
+    keys: AuthorityKeys
+    addresses: Addresses
+    limits: Limits
+    allow_p224: bool = False
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.clock.now()
+
+    def issuer(self, authority: Authority) -> Issuer:
+        """Return who signs with an authority's key."""
+        return Issuer(subject=certificate_of(authority).subject, key=self.keys.of(authority))
+
+
+@value
+class NamedAuthority:
+    """A CA configuration with one of its certificates."""
+
+    configuration: Configuration
+    authority: Authority
+
+
+def current_of(unit: ReadUnit, configuration: Configuration) -> NamedAuthority:
+    """Return a CA configuration with its newest certificate."""
+    generations = unit.authorities.generations(configuration.id)
+    if not generations:
+        raise Internal(ErrorCode.INTERNAL, f"configuration {configuration.id} has no authority")
+    return NamedAuthority(configuration=configuration, authority=generations[0])
+
+
+def certificate_of(authority: Authority) -> x509.Certificate:
+    """Return an authority's certificate, which it must have."""
+    if authority.certificate is None:
+        raise Internal(ErrorCode.INTERNAL, f"authority {authority.id} has no certificate")
+    return _load(authority.certificate)
+
+
+@lru_cache(maxsize=256)
+def _load(der: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(der)
+
+
+@lru_cache(maxsize=1024)
+def pem_of(der: bytes) -> str:
+    """Return a certificate as PEM."""
+    return encode_pem(der, CERTIFICATE_LABEL)
+
+
+def key_id_of(public_key: CertifiedKey) -> str:
+    """Return the identifier of a key, as hex. Source: RFC 5280 section 4.2.1.2, method 1."""
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
+
+
+def chain_of(authority: Authority) -> list[str]:
+    """Return an authority's certificate and those above it as PEM, nearest first."""
+    assert authority.certificate is not None  # noqa: S101  (asked of signed authorities only)
+    return [pem_of(der) for der in (authority.certificate, *authority.chain)]
+
+
+def signing_state(authority: Authority, *, is_external: bool, now: datetime) -> str:
+    """Return the status of a CA, apart from whether an intermediate has a template."""
+    if authority.certificate is None:
+        return SIGNED_CERTIFICATE_REQUIRED if is_external else SIGNING_REQUIRED
+    if authority.revoked_at is not None:
+        return REVOKED
+    if authority.not_after is not None and authority.not_after <= now:
+        return EXPIRED
+    return CONFIGURED
+
+
+def require_able(named: NamedAuthority, now: datetime, *, field: str | None = None) -> None:
+    """Refuse a CA that cannot sign.
+
+    Raises:
+        Invalid: ``state_forbids``, saying why.
+    """
+    configuration = named.configuration
+    is_external = configuration.document.get("signing_method") == "external"
+    state = signing_state(named.authority, is_external=is_external, now=now)
+    if state != CONFIGURED:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The certificate authority {configuration.name} cannot sign: its status is {state}.",
+            field=field,
+            hint=_HINTS[state],
+        )
+
+
+_HINTS: Final = {
+    SIGNING_REQUIRED: "Have it signed with the action sign_intermediate on its parent.",
+    SIGNED_CERTIFICATE_REQUIRED: "Sign its CSR outside and add the certificate with the action set_signed.",
+    EXPIRED: "Make a new certificate authority.",
+    REVOKED: "Make a new certificate authority.",
+}
+
+
+def changed_meanwhile() -> Conflict:
+    """Return the refusal of a commit whose preparation relied on something that changed."""
+    return Conflict(
+        ErrorCode.STALE_VERSION,
+        "The certificate authority or template was changed by another request at the same time.",
+        hint="Repeat the request.",
+    )
+
+
+def require_unchanged(unit: ReadUnit, *relied_on: Configuration) -> None:
+    """Refuse a commit if a configuration that was relied on is not as it was.
+
+    Raises:
+        Conflict: ``stale_version``.
+    """
+    for configuration in relied_on:
+        now = unit.configurations.find_by_id(configuration.id)
+        if now is None or now.row_version != configuration.row_version:
+            raise changed_meanwhile()
+
+
+def require_unrevoked(unit: ReadUnit, authority: Authority) -> None:
+    """Refuse a commit if the authority that signed was revoked, rotated or deleted meanwhile.
+
+    Raises:
+        Conflict: ``stale_version``.
+    """
+    now = unit.authorities.find(authority.id)
+    if now is None or now.revoked_at is not None or now.serial != authority.serial:
+        raise changed_meanwhile()

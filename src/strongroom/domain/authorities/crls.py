@@ -1,0 +1,152 @@
+"""Certificate revocation lists, always current when they are asked for.
+
+A revocation only stores its entry and marks the list as out of date. Whoever asks next, or the background job, waits
+for the rebuild; those who ask meanwhile wait for the same one. Source: design, section 8 ("CRL after a revocation").
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from strongroom.domain.authorities.context import AuthorityContext, certificate_of
+from strongroom.domain.authorities.model import Authority, AuthorityId, Crl
+from strongroom.domain.configurations.model import Configuration
+from strongroom.domain.jobs.model import Job
+from strongroom.domain.jobs.steps import Done, Step, new_job
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.errors import ErrorCode, NotFound
+from strongroom.pki.crl import build_crl
+from strongroom.pki.extensions import read_key_id
+
+RENEW: Final = "crl.renew"
+DEFAULT_LIFE: Final = timedelta(hours=72)
+_AT_LEAST_LEFT: Final = 4
+"""A list is renewed when less than one part in so many of its life is left."""
+_BATCH: Final = 50
+_BACKDATED: Final = timedelta(minutes=5)
+"""Clocks of relying parties differ a little."""
+
+
+class Crls:
+    """Builds and keeps the revocation lists of all authorities."""
+
+    def __init__(self, context: AuthorityContext) -> None:
+        self._context = context
+        self._locks: dict[AuthorityId, threading.Lock] = defaultdict(threading.Lock)
+
+    def current(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
+        """Return a list that shows every revocation that was answered before this call.
+
+        Raises:
+            NotFound: the authority is not there any more.
+        """
+        fresh = self._context.storage.read(lambda unit: self.fresh(unit, configuration, authority_id))
+        return fresh or self._rebuilt(configuration, authority_id)
+
+    def rebuild(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
+        """Build the list anew, whether or not it is out of date."""
+        with self._locks[authority_id]:
+            return self._build(configuration, authority_id)
+
+    def _rebuilt(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
+        with self._locks[authority_id]:
+            # Another request may have rebuilt it while this one waited.
+            fresh = self._context.storage.read(lambda unit: self.fresh(unit, configuration, authority_id))
+            return fresh or self._build(configuration, authority_id)
+
+    def fresh(self, unit: ReadUnit, configuration: Configuration, authority_id: AuthorityId) -> Crl | None:
+        """Return the stored list unless it is out of date or about to lapse."""
+        authority = _find(unit, authority_id)
+        crl = unit.authorities.find_crl(authority_id)
+        if crl is None or crl.covers < authority.crl_wanted:
+            return None
+        left = crl.next_update - self._context.now()
+        return crl if left * _AT_LEAST_LEFT > life_of(configuration) else None
+
+    def _build(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
+        now = self._context.now().replace(microsecond=0)
+
+        def look_up(unit: ReadUnit) -> tuple[Authority, list[bytes]]:
+            authority = _find(unit, authority_id)
+            if configuration.document.get("crl_disable"):
+                return authority, []
+            return authority, list(unit.authorities.revoked_entries(authority_id, now))
+
+        authority, entries = self._context.storage.read(look_up)
+        crl = self._sign(configuration, authority, entries, now)
+        if self._context.storage.write(lambda unit: unit.authorities.put_crl(crl)):
+            return crl
+        # Another process was quicker with this number; what it stored may be older than what is wanted.
+        return self._build(configuration, authority_id)
+
+    def _sign(self, configuration: Configuration, authority: Authority, entries: Iterable[bytes], now: datetime) -> Crl:
+        number = authority.crl_number + 1
+        next_update = now + life_of(configuration)
+        der = build_crl(
+            self._context.issuer(authority),
+            key_id=read_key_id(certificate_of(authority)).digest,
+            number=number,
+            this_update=max(now - _BACKDATED, certificate_of(authority).not_valid_before_utc),
+            next_update=next_update,
+            entries=entries,
+        )
+        return Crl(
+            authority_id=authority.id,
+            number=number,
+            covers=authority.crl_wanted,
+            this_update=now,
+            next_update=next_update,
+            der=der,
+        )
+
+
+class CrlRenewal:
+    """Finds lists that are out of date or about to lapse, and renews them."""
+
+    kind: Final = RENEW
+
+    def __init__(self, context: AuthorityContext, crls: Crls) -> None:
+        self._context = context
+        self._crls = crls
+
+    def enqueue_due(self, unit: Unit, now: datetime) -> int:
+        """Queue a job for each list that needs one."""
+        new = 0
+        for authority_id in unit.authorities.crls_due(now + DEFAULT_LIFE / _AT_LEAST_LEFT, _BATCH):
+            configuration = _configuration(unit, authority_id)
+            # The store knows when a list lapses, not how long it lived: one with a short life is not due yet.
+            if configuration is None or self._crls.fresh(unit, configuration, authority_id) is not None:
+                continue
+            job = new_job(RENEW, dedupe_key=f"{RENEW}:{authority_id}", now=now, data={"authority_id": authority_id})
+            new += unit.jobs.enqueue(job)
+        return new
+
+    def run(self, job: Job) -> Step:
+        """Renew one list."""
+        authority_id = AuthorityId(str(job.data["authority_id"]))
+        found = self._context.storage.read(lambda unit: _configuration(unit, authority_id))
+        if found is not None:
+            self._crls.current(found, authority_id)
+        return Done()
+
+
+def life_of(configuration: Configuration) -> timedelta:
+    """Return how long a list of the CA is valid."""
+    seconds = configuration.document.get("crl_expiry_seconds") or DEFAULT_LIFE.total_seconds()
+    return timedelta(seconds=seconds)
+
+
+def _find(unit: ReadUnit, authority_id: AuthorityId) -> Authority:
+    authority = unit.authorities.find(authority_id)
+    if authority is None or authority.certificate is None:
+        raise NotFound(ErrorCode.NOT_FOUND, "There is no such revocation list.")
+    return authority
+
+
+def _configuration(unit: ReadUnit, authority_id: AuthorityId) -> Configuration | None:
+    authority = unit.authorities.find(authority_id)
+    return None if authority is None else unit.configurations.find_by_id(authority.configuration_id)

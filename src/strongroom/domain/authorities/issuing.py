@@ -1,0 +1,233 @@
+"""Issuing leaf certificates through templates. Source: contract domain sections 5.5 to 5.7; design, section 8.
+
+Nothing is signed before the rules were asked about the very certificate that is to be signed, and nothing leaves the
+process before the commit that records its serial number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from strongroom.domain.authorities.context import (
+    AuthorityContext,
+    NamedAuthority,
+    certificate_of,
+    chain_of,
+    current_of,
+    pem_of,
+    require_able,
+    require_unchanged,
+    require_unrevoked,
+)
+from strongroom.domain.authorities.linting import Linting
+from strongroom.domain.authorities.model import Issued, IssuedKind
+from strongroom.domain.authorities.templates import AUTHORITY, allowed_groups, profile_of_template
+from strongroom.domain.configurations.model import ConfigKind, Configuration
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.ids import GroupId, SecretId, VersionId
+from strongroom.kernel.value import value
+from strongroom.pki.draft import CertifiedKey, Draft, new_serial, serial_hex, sign_draft
+from strongroom.pki.formats import certificate_text, private_key_text
+from strongroom.pki.issuing import Issuing
+from strongroom.pki.keys import IssuedKey, KeySpec, generate_private_key
+from strongroom.pki.leaf import LeafRequest, draft_leaf, parse_leaf_request
+from strongroom.pki.rules import check_draft
+from strongroom.pki.verdicts import Verdict, refusal
+
+TEMPLATE: Final = "certificate_template"
+
+
+@value
+class Leaf:
+    """A signed certificate that is not recorded yet.
+
+    Attributes:
+        payload: members of the payload in the API's spelling.
+        record: to be called in the unit that stores the payload.
+    """
+
+    certificate: x509.Certificate
+    serial: int
+    payload: Mapping[str, Any] = field(repr=False)
+    template: Configuration
+    issuer: NamedAuthority
+    issued_at: datetime
+
+    def record(self, unit: Unit, secret_id: SecretId, version_id: VersionId) -> None:
+        """Record the certificate, if what it was made with is still as it was.
+
+        Raises:
+            Conflict: ``stale_version`` if the template or the authority changed meanwhile.
+        """
+        require_unchanged(unit, self.template, self.issuer.configuration)
+        require_unrevoked(unit, self.issuer.authority)
+        unit.authorities.add_issued(
+            Issued(
+                configuration_id=self.issuer.configuration.id,
+                authority_id=self.issuer.authority.id,
+                serial=serial_hex(self.serial),
+                kind=IssuedKind.LEAF,
+                not_after=self.certificate.not_valid_after_utc,
+                issued_at=self.issued_at,
+                secret_id=secret_id,
+                version_id=version_id,
+                template_id=self.template.id,
+            )
+        )
+
+
+@value
+class Judged:
+    """A certificate about to be signed, and what the rules say of it.
+
+    Attributes:
+        key: made for it; ``None`` if the requester has the key.
+    """
+
+    request: LeafRequest
+    draft: Draft
+    verdicts: Sequence[Verdict]
+    template: Configuration
+    issuer: NamedAuthority
+    key: IssuedKey | None = field(default=None, repr=False)
+
+    @property
+    def is_allowed(self) -> bool:
+        """Tell whether no rule is broken."""
+        return all(item.verdict != "fail" for item in self.verdicts)
+
+
+class Issuance:
+    """Makes leaf certificates."""
+
+    def __init__(self, context: AuthorityContext, linting: Linting) -> None:
+        self._context = context
+        self._linting = linting
+
+    def issue(self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str]) -> Leaf:
+        """Make and sign a certificate.
+
+        Args:
+            values: of the request, in the API's spelling.
+            group_id: where its secret lies.
+            caller: facts about who asks.
+
+        Raises:
+            Invalid: every broken rule, or the template or CA cannot be used.
+        """
+        judged = self.judge(values, group_id=group_id, caller=caller)
+        refused = refusal(judged.verdicts)
+        if refused is not None:
+            raise refused
+        if profile_of_template(judged.template).lint_level == "error":
+            self._linting.refuse_errors(judged.draft, judged.issuer)
+        context = self._context
+        serial = new_serial()
+        certificate = sign_draft(judged.draft, context.issuer(judged.issuer.authority), serial)
+        return Leaf(
+            certificate=certificate,
+            serial=serial,
+            payload=_payload(judged, certificate),
+            template=judged.template,
+            issuer=judged.issuer,
+            issued_at=context.now(),
+        )
+
+    def judge(
+        self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str], is_dry: bool = False
+    ) -> Judged:
+        """Draft the certificate that a request leads to, and ask the rules about it.
+
+        Args:
+            values: of the request, in the API's spelling.
+            group_id: where its secret lies.
+            caller: facts about who asks.
+            is_dry: nothing will be signed, so a key that serves for all such drafts will do.
+
+        Raises:
+            Invalid: the request cannot even be drafted, or the template or CA cannot be used.
+        """
+        context = self._context
+        now = context.now().replace(microsecond=0)
+        template, issuer = context.storage.look(lambda unit: _find(unit, str(values[TEMPLATE])))
+        groups = allowed_groups(template)
+        if groups and group_id not in groups:
+            raise Invalid(
+                ErrorCode.TEMPLATE_VIOLATION,
+                f"secret_group_id: the template {template.name} does not allow certificates in the group {group_id}.",
+                field="secret_group_id",
+                hint=f"It allows {', '.join(groups)}; a Manager may add the group to allowed_secret_groups.",
+            )
+        require_able(issuer, now, field=TEMPLATE)
+        profile = profile_of_template(template)
+        request = parse_leaf_request(values, allow_p224=context.allow_p224)
+        key: IssuedKey | None = None
+        if request.csr is not None:
+            certified: CertifiedKey = request.csr.public_key()  # type: ignore[assignment]  # kinds were checked
+        elif is_dry:
+            certified = _stand_in(profile.key)
+        else:
+            key = context.keys.make_leaf(profile.key)
+            certified = key.public_key()
+        issuing = issuing_of(context, issuer)
+        draft = draft_leaf(request, profile, issuing, certified, now)
+        facts = {**caller, "secret_group_id": group_id}
+        verdicts = check_draft(draft, profile, issuing=issuing, now=now, caller=facts)
+        return Judged(request=request, draft=draft, verdicts=verdicts, template=template, issuer=issuer, key=key)
+
+
+def issuing_of(context: AuthorityContext, issuer: NamedAuthority) -> Issuing:
+    """Return what a draft takes from the authority that will sign it."""
+    document, name, authority = issuer.configuration.document, issuer.configuration.name, issuer.authority
+    addresses = context.addresses
+    return Issuing(
+        certificate=certificate_of(authority),
+        max_ttl=timedelta(seconds=document["max_ttl_seconds"]),
+        crl_url=addresses.crl(name, authority) if document.get("crl_distribution_points_encoded") else None,
+        ca_url=addresses.certificate(name, authority) if document.get("issuing_certificates_urls_encoded") else None,
+        ocsp_url=addresses.ocsp(name) if document.get("ocsp_urls_encoded") else None,
+    )
+
+
+def _find(unit: ReadUnit, name: str) -> tuple[Configuration, NamedAuthority]:
+    template = unit.configurations.find(ConfigKind.TEMPLATE, name)
+    if template is None:
+        raise Invalid(ErrorCode.INVALID_FIELD, f"{TEMPLATE} names no certificate template: {name}.", field=TEMPLATE)
+    authority = unit.configurations.find(ConfigKind.PRIVATE_CA, template.document[AUTHORITY])
+    if authority is None:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The certificate authority {template.document[AUTHORITY]} of the template {name} is not there any more.",
+            field=TEMPLATE,
+        )
+    return template, current_of(unit, authority)
+
+
+@cache
+def _stand_in(spec: KeySpec) -> CertifiedKey:
+    return generate_private_key(spec).public_key()
+
+
+def _payload(judged: Judged, certificate: x509.Certificate) -> dict[str, Any]:
+    chain = chain_of(judged.issuer.authority)
+    request = judged.request
+    key = None if judged.key is None else private_key_text(judged.key, request.private_key_format)
+    return {
+        "certificate": certificate_text(pem_of(der_of(certificate)), chain, request.format, private_key=key),
+        "private_key": key or "",
+        "issuing_ca": chain[0],
+        "ca_chain": chain,
+    }
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as DER."""
+    return certificate.public_bytes(Encoding.DER)

@@ -1,0 +1,163 @@
+"""Answers whether a certificate is revoked, at any moment. Source: RFC 6960, RFC 5019 (answers made ahead).
+
+Whether a certificate is revoked is read from the store at every question, so an answer that was signed before a
+revocation is never given after it. What is kept is the signature.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from strongroom.domain.authorities.context import AuthorityContext, certificate_of
+from strongroom.domain.authorities.model import Authority, Issued, IssuedKind, OcspSigner
+from strongroom.domain.configurations.model import ConfigKind
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.value import value
+from strongroom.pki.draft import new_serial, serial_hex, sign_draft
+from strongroom.pki.keys import KeySpec
+from strongroom.pki.ocsp import (
+    UNAUTHORIZED,
+    IssuerHash,
+    Question,
+    Responder,
+    Revoked,
+    Status,
+    build_answer,
+    draft_ocsp_signer,
+    issuer_hashes,
+)
+
+ANSWER_LIFE: Final = timedelta(hours=12)
+SIGNER_LIFE: Final = timedelta(days=7)
+_SIGNER_KEY: Final = KeySpec(kind="ec", bits=256)
+_KEPT: Final = 20_000
+
+_AnswerKey = tuple[str, bytes, datetime | None]
+
+
+@value
+class OcspAnswer:
+    """A signed answer.
+
+    Attributes:
+        next_update: until when clients may keep it; ``None`` if they may not.
+    """
+
+    der: bytes
+    next_update: datetime | None
+
+
+class OcspResponder:
+    """Answers for every CA of the instance, each with a signer that the CA certified."""
+
+    def __init__(self, context: AuthorityContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._answers: dict[_AnswerKey, OcspAnswer] = {}
+
+    def answer(self, name: str, question: Question) -> OcspAnswer:
+        """Answer a question that was put to a CA; one about somebody else's certificate is not answered."""
+
+        def look_up(unit: ReadUnit) -> tuple[Authority, Issued | None] | None:
+            configuration = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
+            if configuration is None:
+                return None
+            for authority in unit.authorities.generations(configuration.id):
+                if authority.certificate is not None and question.issuer in _hashes(authority.certificate):
+                    return authority, unit.authorities.find_issued(configuration.id, serial_hex(question.serial))
+            return None
+
+        found = self._context.storage.look(look_up)
+        if found is None:
+            return OcspAnswer(der=UNAUTHORIZED, next_update=None)
+        authority, issued = found
+        if issued is not None and issued.authority_id != authority.id:
+            issued = None
+        revoked_at = issued.revoked_at if issued is not None else None
+        now = self._context.now().replace(microsecond=0)
+        key = (authority.id, question.certificate_id, revoked_at)
+        known = self._answers.get(key) if issued is not None and question.nonce is None else None
+        if known is not None and known.next_update is not None and known.next_update - now > ANSWER_LIFE / 2:
+            return known
+        signer = self._signer(authority, now)
+        certificate = x509.load_der_x509_certificate(signer.certificate)
+        next_update = min(now + ANSWER_LIFE, signer.not_after)
+        der = build_answer(
+            question,
+            _status(issued),
+            responder=Responder(certificate=certificate, key=self._context.keys.of_signer(signer)),
+            produced_at=now,
+            this_update=now,
+            next_update=next_update,
+        )
+        answer = OcspAnswer(der=der, next_update=None if issued is None or question.nonce else next_update)
+        if answer.next_update is not None:
+            self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: _AnswerKey, answer: OcspAnswer) -> None:
+        with self._lock:
+            self._answers[key] = answer
+            if len(self._answers) > _KEPT:
+                del self._answers[next(iter(self._answers))]
+
+    def _signer(self, authority: Authority, now: datetime) -> OcspSigner:
+        known = self._context.storage.look(lambda unit: unit.authorities.find_ocsp_signer(authority.id))
+        if known is not None and _is_good(known, now):
+            return known
+        with self._lock:
+            known = self._context.storage.look(lambda unit: unit.authorities.find_ocsp_signer(authority.id))
+            return known if known is not None and _is_good(known, now) else self._renew(authority, now)
+
+    def _renew(self, authority: Authority, now: datetime) -> OcspSigner:
+        context = self._context
+        made = context.keys.make_for_ocsp(authority.id, _SIGNER_KEY)
+        assert made.sealed is not None  # noqa: S101  (never in a token)
+        draft = draft_ocsp_signer(certificate_of(authority), made.key.public_key(), now=now, life=SIGNER_LIFE)
+        serial = new_serial()
+        certificate = sign_draft(draft, context.issuer(authority), serial)
+        signer = OcspSigner(
+            authority_id=authority.id,
+            serial=serial_hex(serial),
+            certificate=certificate.public_bytes(Encoding.DER),
+            sealed_key=made.sealed,
+            not_before=draft.not_before,
+            not_after=draft.not_after,
+        )
+
+        def commit(unit: Unit) -> None:
+            unit.authorities.add_issued(
+                Issued(
+                    configuration_id=authority.configuration_id,
+                    authority_id=authority.id,
+                    serial=signer.serial,
+                    kind=IssuedKind.OCSP_SIGNER,
+                    not_after=signer.not_after,
+                    issued_at=now,
+                )
+            )
+            unit.authorities.put_ocsp_signer(signer)
+
+        context.storage.write(commit)
+        return signer
+
+
+def _status(issued: Issued | None) -> Status:
+    if issued is None:
+        return "unknown"
+    return "good" if issued.revoked_at is None else Revoked(at=issued.revoked_at)
+
+
+def _is_good(signer: OcspSigner, now: datetime) -> bool:
+    return signer.not_after - now > min(ANSWER_LIFE, (signer.not_after - signer.not_before) / 4)
+
+
+@lru_cache(maxsize=256)
+def _hashes(certificate: bytes) -> frozenset[IssuerHash]:
+    return issuer_hashes(x509.load_der_x509_certificate(certificate))

@@ -1,0 +1,386 @@
+"""What authorities sign for other authorities, and take back.
+
+Source: contract domain sections 5.3, 5.8 and 5.9; api-v2-models M4.7; design, section 8 ("private certificates").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from strongroom.domain.authorities.context import (
+    AuthorityContext,
+    NamedAuthority,
+    certificate_of,
+    chain_of,
+    changed_meanwhile,
+    current_of,
+    key_id_of,
+    pem_of,
+    require_able,
+    require_unchanged,
+    require_unrevoked,
+)
+from strongroom.domain.authorities.issuing import issuing_of
+from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind
+from strongroom.domain.change import Change
+from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.ids import new_uuid
+from strongroom.kernel.value import value
+from strongroom.pki.authority import authority_spec
+from strongroom.pki.authority_drafts import build_ca_csr, draft_child
+from strongroom.pki.crl import entry_der
+from strongroom.pki.draft import Draft, new_serial, serial_hex, sign_draft
+from strongroom.pki.formats import CertificateFormat, certificate_text
+from strongroom.pki.set_signed import check_signed
+from strongroom.pki.signing_options import SigningOptions, parse_signing_options, signing_defaults
+from strongroom.pki.signing_request import load_signing_request
+
+_CHILD: Final = "intermediate_certificate_authority"
+
+
+class Action(StrEnum):
+    """What can be done with a CA; the API's ``action_type``."""
+
+    SIGN_INTERMEDIATE = "private_cert_configuration_action_sign_intermediate"
+    SIGN_CSR = "private_cert_configuration_action_sign_csr"
+    SET_SIGNED = "private_cert_configuration_action_set_signed"
+    REVOKE = "private_cert_configuration_action_revoke_ca_certificate"
+    ROTATE_CRL = "private_cert_configuration_action_rotate_crl"
+    ROTATE = "private_cert_configuration_action_rotate_intermediate"
+
+
+@value
+class SignedAuthority:
+    """An authority with a certificate that is not recorded yet."""
+
+    parent: NamedAuthority
+    authority: Authority
+    at: datetime
+
+    def record(self, unit: Unit) -> None:
+        """Store the certificate with its authority, if the parent is still as it was.
+
+        Raises:
+            Conflict: ``stale_version`` if it is not, or the authority was signed by another request meanwhile.
+        """
+        require_unchanged(unit, self.parent.configuration)
+        require_unrevoked(unit, self.parent.authority)
+        assert self.authority.serial is not None and self.authority.not_after is not None  # noqa: S101, PT018
+        unit.authorities.save(self.authority)
+        unit.authorities.add_issued(
+            Issued(
+                configuration_id=self.parent.configuration.id,
+                authority_id=self.parent.authority.id,
+                serial=self.authority.serial,
+                kind=IssuedKind.CA,
+                not_after=self.authority.not_after,
+                issued_at=self.at,
+            )
+        )
+
+
+class Signing:
+    """Signs, rotates and revokes intermediates."""
+
+    def __init__(self, context: AuthorityContext) -> None:
+        self._context = context
+
+    def certify(
+        self, parent: Configuration, authority: Authority, document: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> SignedAuthority:
+        """Sign the request of an intermediate.
+
+        Args:
+            parent: the CA that signs.
+            authority: of the intermediate.
+            document: of the intermediate: what counts where the action says nothing.
+            values: members of the action.
+
+        Raises:
+            Invalid: the parent cannot sign, or a value breaks a rule.
+        """
+        options = parse_signing_options(
+            values, defaults=signing_defaults(document), allow_p224=self._context.allow_p224
+        )
+        assert authority.csr is not None  # noqa: S101  (intermediates always have one)
+        named, certificate, draft = self._sign(parent, x509.load_der_x509_csr(authority.csr), options)
+        assert named.authority.certificate is not None  # noqa: S101  (it signed)
+        return SignedAuthority(
+            parent=named,
+            authority=replace(
+                authority,
+                certificate=certificate.public_bytes(Encoding.DER),
+                chain=(named.authority.certificate, *named.authority.chain),
+                serial=serial_hex(certificate.serial_number),
+                issuer=named.authority.id,
+                not_before=draft.not_before,
+                not_after=draft.not_after,
+            ),
+            at=self._context.now(),
+        )
+
+    def sign_intermediate(self, parent: Configuration, values: Mapping[str, Any]) -> Change[Mapping[str, Any]]:
+        """Sign an intermediate of this instance; signing again replaces its certificate."""
+        name = values[_CHILD]
+
+        def look_up(unit: ReadUnit) -> NamedAuthority:
+            found = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
+            if found is None or found.config_type is not ConfigType.INTERMEDIATE_CA:
+                raise Invalid(
+                    ErrorCode.INVALID_FIELD,
+                    f"{_CHILD} names no intermediate CA of this instance: {name}.",
+                    field=_CHILD,
+                )
+            return current_of(unit, found)
+
+        child = self._context.storage.read(look_up)
+        _require_child(child, parent)
+        signed = self.certify(parent, child.authority, child.configuration.document, values)
+
+        def commit(unit: Unit) -> Mapping[str, Any]:
+            now = unit.authorities.find_for_update(child.authority.id)
+            if now is None or now.revoked_at is not None or now.serial != child.authority.serial:
+                raise changed_meanwhile()
+            signed.record(unit)
+            return values
+
+        return Change(commit)
+
+    def sign_csr(self, signer: Configuration, values: Mapping[str, Any]) -> Change[Mapping[str, Any]]:
+        """Sign the request of a CA that is not of this instance."""
+        allow_p224 = self._context.allow_p224
+        csr = load_signing_request(values["csr"], field="csr", allow_p224=allow_p224)
+        options = parse_signing_options(values, allow_p224=allow_p224)
+        named, certificate, draft = self._sign(signer, csr, options)
+        chain = chain_of(named.authority)
+        pem = pem_of(certificate.public_bytes(Encoding.DER))
+        issued = Issued(
+            configuration_id=signer.id,
+            authority_id=named.authority.id,
+            serial=serial_hex(certificate.serial_number),
+            kind=IssuedKind.SIGNED_CSR,
+            not_after=draft.not_after,
+            issued_at=self._context.now(),
+        )
+
+        def commit(unit: Unit) -> Mapping[str, Any]:
+            require_unchanged(unit, named.configuration)
+            require_unrevoked(unit, named.authority)
+            unit.authorities.add_issued(issued)
+            data = {
+                "certificate": certificate_text(pem, chain, options.format),
+                "issuing_ca": chain[0],
+                "ca_chain": chain,
+                "expiration": int(draft.not_after.timestamp()),
+            }
+            return {**values, "data": data}
+
+        return Change(commit)
+
+    def set_signed(self, configuration: Configuration, values: Mapping[str, Any]) -> Change[Mapping[str, Any]]:
+        """Take the certificate that was signed outside for an intermediate."""
+        if configuration.document.get("signing_method") != "external":
+            raise Invalid(
+                ErrorCode.STATE_FORBIDS,
+                f"The certificate authority {configuration.name} is not one that is signed outside: only an "
+                "intermediate with signing_method external takes a certificate.",
+                field="action_type",
+            )
+
+        def look_up(unit: ReadUnit) -> tuple[NamedAuthority, list[x509.Certificate]]:
+            known = [certificate_of(item) for item in unit.authorities.current() if item.certificate is not None]
+            return current_of(unit, configuration), known
+
+        named, known = self._context.storage.read(look_up)
+        authority = named.authority
+        assert authority.csr is not None  # noqa: S101  (intermediates always have one)
+        certificate, chain = check_signed(
+            values["certificate"], x509.load_der_x509_csr(authority.csr), self._context.now(), known
+        )
+        signed = replace(
+            authority,
+            certificate=certificate.public_bytes(Encoding.DER),
+            chain=tuple(item.public_bytes(Encoding.DER) for item in chain),
+            serial=serial_hex(certificate.serial_number),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+        )
+
+        def commit(unit: Unit) -> Mapping[str, Any]:
+            now = unit.authorities.find_for_update(authority.id)
+            if now is None or now.serial != authority.serial:
+                raise changed_meanwhile()
+            unit.authorities.save(signed)
+            unit.authorities.want_crl(authority.id)
+            return {"certificate": values["certificate"]}
+
+        return Change(commit)
+
+    def revoke(self, configuration: Configuration, _: Mapping[str, Any]) -> Change[Mapping[str, Any]]:
+        """Revoke the certificates of an intermediate; it can issue nothing more."""
+        self._require_internal(configuration, "revoked")
+
+        def commit(unit: Unit) -> Mapping[str, Any]:
+            at = self._context.now().replace(microsecond=0)
+            generations = unit.authorities.generations(configuration.id)
+            require_able(NamedAuthority(configuration=configuration, authority=generations[0]), at)
+            for authority in generations:
+                _revoke(unit, authority, at)
+            return {"revocation_time_seconds": int(at.timestamp())}
+
+        return Change(commit)
+
+    def rotate(self, configuration: Configuration, _: Mapping[str, Any]) -> Change[Mapping[str, Any]]:
+        """Give an intermediate a new key and certificate; what the old one signed stays valid."""
+        context = self._context
+        self._require_internal(configuration, "rotated")
+
+        def look_up(unit: ReadUnit) -> tuple[NamedAuthority, Configuration | None]:
+            _refuse_parents(unit, configuration)
+            return current_of(unit, configuration), unit.configurations.find(
+                ConfigKind.PRIVATE_CA, configuration.document["issuer"]
+            )
+
+        present, parent = context.storage.read(look_up)
+        require_able(present, context.now())
+        assert parent is not None  # noqa: S101  (it cannot be deleted while it has children)
+        document = configuration.document
+        spec = authority_spec(document)
+        authority_id = AuthorityId(new_uuid())
+        made = context.keys.make(authority_id, spec.key, document.get("crypto_key"))
+        bare = Authority(
+            id=authority_id,
+            configuration_id=configuration.id,
+            generation=present.authority.generation + 1,
+            csr=build_ca_csr(spec, made.key),
+            sealed_key=made.sealed,
+            external_key=made.external,
+            key_id=key_id_of(made.key.public_key()),
+            created_at=context.now(),
+        )
+        signed = self.certify(parent, bare, document, _asked_before(present.authority))
+
+        def commit(unit: Unit) -> Mapping[str, Any]:
+            _refuse_parents(unit, configuration)
+            require_unchanged(unit, configuration)
+            require_unrevoked(unit, present.authority)
+            unit.authorities.add(bare)
+            signed.record(unit)
+            return {"name": configuration.name, "config": _rotated(signed.authority, document)}
+
+        return Change(commit)
+
+    def _sign(
+        self, signer: Configuration, csr: x509.CertificateSigningRequest, options: SigningOptions
+    ) -> tuple[NamedAuthority, x509.Certificate, Draft]:
+        context = self._context
+        named = context.storage.read(lambda unit: current_of(unit, signer))
+        require_able(named, context.now())
+        draft = draft_child(csr, options, issuing_of(context, named), context.now())
+        return named, sign_draft(draft, context.issuer(named.authority), new_serial()), draft
+
+    def _require_internal(self, configuration: Configuration, done: str) -> None:
+        if configuration.document.get("signing_method") != "internal":
+            raise Invalid(
+                ErrorCode.STATE_FORBIDS,
+                f"The certificate authority {configuration.name} cannot be {done} here: only an intermediate that a CA "
+                "of this instance signed can.",
+                field="action_type",
+            )
+
+
+def _require_child(child: NamedAuthority, parent: Configuration) -> None:
+    name, document = child.configuration.name, child.configuration.document
+    if document["signing_method"] != "internal":
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The intermediate CA {name} is signed outside: take its CSR to the action sign_csr, and the certificate "
+            "to its action set_signed.",
+            field=_CHILD,
+        )
+    if document["issuer"] != parent.name:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The intermediate CA {name} is to be signed by {document['issuer']}, not by {parent.name}.",
+            field=_CHILD,
+        )
+    if child.authority.revoked_at is not None:
+        raise Invalid(ErrorCode.STATE_FORBIDS, f"The intermediate CA {name} was revoked; make a new one.", field=_CHILD)
+
+
+def _revoke(unit: Unit, authority: Authority, at: datetime) -> None:
+    """Revoke one certificate of an intermediate, unless its time is over or it waits for its first."""
+    if authority.issuer is None or authority.serial is None or authority.revoked_at is not None:
+        return
+    issuer = unit.authorities.find(authority.issuer)
+    if issuer is not None and (authority.not_after is None or authority.not_after > at):
+        entry = entry_der(int(authority.serial, 16), at)
+        unit.authorities.revoke(issuer.configuration_id, authority.serial, at, entry)
+    unit.authorities.save(replace(authority, revoked_at=at))
+
+
+def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
+    """Refuse to rotate a CA that other CAs hang on: they would keep its old certificate above them."""
+    children = [
+        item.name
+        for item in unit.configurations.of_kind(ConfigKind.PRIVATE_CA)
+        if item.document.get("signing_method") == "internal" and item.document.get("issuer") == configuration.name
+    ]
+    outside = any(
+        unit.authorities.has_issued(item.id, kind)
+        for item in unit.authorities.generations(configuration.id)
+        for kind in (IssuedKind.CA, IssuedKind.SIGNED_CSR)
+    )
+    if children or outside:
+        what = f"it signed the certificate authorities {', '.join(children)}" if children else "it signed another CA"
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The certificate authority {configuration.name} cannot be rotated: {what}. Make a new one beside it and "
+            "move over.",
+            field="action_type",
+        )
+
+
+def _asked_before(authority: Authority) -> dict[str, Any]:
+    """Return the options that the next certificate of an intermediate takes over from the present one."""
+    certificate = certificate_of(authority)
+    options: dict[str, Any] = {}
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    if constraints.path_length is not None:
+        options["max_path_length"] = constraints.path_length
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return options
+    permitted = [item.value for item in found.permitted_subtrees or () if isinstance(item, x509.DNSName)]
+    return {**options, "permitted_dns_domains": permitted}
+
+
+def _rotated(authority: Authority, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rotation action shows of the new certificate."""
+    assert authority.not_after is not None and authority.not_before is not None  # noqa: S101, PT018  (just signed)
+    chain = chain_of(authority)
+    shown = {
+        name: document[name]
+        for name in ("common_name", "alt_names", "ip_sans", "uri_sans", "other_sans", "exclude_cn_from_sans", "format")
+        if document.get(name) is not None
+    }
+    return {
+        **shown,
+        "ttl": int((authority.not_after - authority.not_before).total_seconds()),
+        "data": {
+            "certificate": certificate_text(chain[0], chain[1:], CertificateFormat(document["format"])),
+            "issuing_ca": chain[1],
+            "ca_chain": chain,
+            "expiration": int(authority.not_after.timestamp()),
+        },
+    }

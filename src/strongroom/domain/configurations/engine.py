@@ -1,0 +1,100 @@
+"""What every kind of configuration can do, in one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from typing import Any, Protocol
+
+from strongroom.domain.access.principals import Principal
+from strongroom.domain.authorities.facts import AuthorityFacts
+from strongroom.domain.change import Change
+from strongroom.domain.configurations.model import ConfigType, Configuration
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.ids import ConfigurationId
+from strongroom.kernel.value import value
+
+
+@value
+class NewConfiguration:
+    """A request for a configuration, shapes checked.
+
+    Attributes:
+        id: what it will have.
+        values: members that only its type knows, in the API's spelling.
+    """
+
+    id: ConfigurationId
+    config_type: ConfigType
+    name: str
+    values: Mapping[str, Any] = field(repr=False)
+    by: Principal
+
+
+@value
+class PreparedConfiguration:
+    """What a new configuration will hold.
+
+    Attributes:
+        document: clear settings, defaults filled in.
+        on_commit: more to check and to write in the same unit, once the configuration is there.
+    """
+
+    document: Mapping[str, Any]
+    on_commit: Callable[[Unit, Configuration], None] | None = None
+
+
+class ConfigurationEngine(Protocol):
+    """Some types of configurations that belong together.
+
+    Preparing may be slow; it happens with no unit of work open.
+    """
+
+    @property
+    def config_types(self) -> frozenset[ConfigType]:
+        """Return the types it serves."""
+        ...
+
+    def most(self, config_type: ConfigType) -> int:
+        """Return how many configurations of the type there may be."""
+        ...
+
+    def prepare_new(self, new: NewConfiguration) -> PreparedConfiguration:
+        """Check and make a configuration.
+
+        Raises:
+            Invalid: every broken rule, by field.
+        """
+        ...
+
+    def prepare_patch(self, configuration: Configuration, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the changed document; ``None`` values remove.
+
+        Raises:
+            Invalid: every broken rule, by field.
+        """
+        ...
+
+    def patched(self, unit: Unit, before: Configuration, after: Configuration) -> None:
+        """Write what follows from a change."""
+        ...
+
+    def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
+        """Return, in words, what stands against deleting it."""
+        ...
+
+    def facts(
+        self, unit: ReadUnit, configurations: Sequence[Configuration]
+    ) -> Mapping[ConfigurationId, AuthorityFacts]:
+        """Return what answers show beside the documents."""
+        ...
+
+    def act(
+        self, by: Principal, configuration: Configuration, action: str, values: Mapping[str, Any]
+    ) -> Change[Mapping[str, Any]]:
+        """Prepare an action; its result holds the members of the answer beside ``action_type``.
+
+        Raises:
+            Invalid: the type or state of the configuration does not allow it, or a value breaks a rule.
+        """
+        ...

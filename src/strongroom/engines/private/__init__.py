@@ -1,0 +1,1 @@
+"""Private certificates, issued by authorities of this instance."""
