@@ -116,10 +116,9 @@ def _of_identities() -> Iterator[Statement]:
 
 
 def _of_configurations() -> Iterator[Statement]:
-    for types, search in itertools.product((0, 1, 2, 4), (False, True)):
-        yield from configurations.list_statements(types=types, search=search, sort=None)
-    for key, descending in itertools.product(configurations.SORT_KEYS, (False, True)):
-        yield from configurations.list_statements(types=0, search=False, sort=Sort(key=key, descending=descending))
+    sorts = [Sort(key=key, descending=down) for key in configurations.SORT_KEYS for down in (False, True)]
+    for types, search, sort in itertools.product((0, 4), (False, True), (None, *sorts)):
+        yield from configurations.list_statements(types=types, search=search, sort=sort)
 
 
 def _of_lists() -> Iterator[Statement]:

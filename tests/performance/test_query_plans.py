@@ -15,10 +15,12 @@ from typing import Any, Final
 import pytest
 
 from strongroom.domain.audit.record import AuditQuery, Outcome
+from strongroom.domain.authorities.model import AuthorityId
+from strongroom.domain.configurations.model import ConfigKind, ConfigurationQuery
 from strongroom.domain.jobs.model import JobQuery, JobState
 from strongroom.domain.ports import ReadUnit
 from strongroom.domain.secrets.model import LockQuery, SecretQuery, SecretType
-from strongroom.kernel.ids import AccessGroupId, GroupId, IamId, SecretId, VersionId
+from strongroom.kernel.ids import AccessGroupId, ConfigurationId, GroupId, IamId, SecretId, VersionId
 from strongroom.kernel.result import Sort
 from strongroom.storage.engine import open_engine
 from strongroom.storage.migrate import ensure_schema
@@ -33,7 +35,18 @@ from tests.soak.seed import COMMON_WORD, NOW, RARE_WORD, group_ids, seed
 SECRETS: Final = 20_000
 GROUPS: Final = 40
 
-SMALL: Final = frozenset({"secret_groups", "secret_counts", "keys", "instance", "identity_generation"})
+SMALL: Final = frozenset(
+    {
+        "authorities",
+        "configurations",
+        "crls",
+        "identity_generation",
+        "instance",
+        "keys",
+        "secret_counts",
+        "secret_groups",
+    }
+)
 """Tables that are read whole, because they hold a few rows in the largest store."""
 
 Caught = tuple[Statement, dict[str, Any]]
@@ -137,6 +150,18 @@ def lists() -> Iterator[Call]:
     for filters in trail:
         yield lambda unit, filters=filters: unit.audit_trail.page(AuditQuery(limit=100, **filters))  # type: ignore[misc]
     yield lambda unit: unit.audit_trail.records_after("plans", 5, 100)
+    configuration, authority = ConfigurationId("1"), AuthorityId("1")
+    for sort in (None, Sort(key="name"), Sort(key="secret_type", descending=True)):
+        for search in (None, "app"):
+            configurations = ConfigurationQuery(limit=200, search=search, sort=sort)
+            yield lambda unit, query=configurations: unit.configurations.page(query)  # type: ignore[misc]
+    yield lambda unit: unit.configurations.of_kind(ConfigKind.TEMPLATE)
+    yield lambda unit: unit.authorities.generations(configuration)
+    yield lambda unit: unit.authorities.find_issued(configuration, "1")
+    yield lambda unit: unit.authorities.has_issued(authority, "leaf")
+    yield lambda unit: unit.authorities.template_users(configuration, 10)
+    yield lambda unit: unit.authorities.crls_due(NOW, 50)
+    yield lambda unit: list(unit.authorities.revoked_entries(authority, NOW))
     yield lambda unit: unit.identities.find_api_key_by_digest("x")
     yield lambda unit: unit.identities.users(limit=10, offset=0)
     yield lambda unit: unit.identities.service_ids(limit=10, offset=0, name="x")
@@ -151,7 +176,7 @@ def lists() -> Iterator[Call]:
 def catch(store: SqlStorage, kind: type[Any], monkeypatch: pytest.MonkeyPatch) -> list[Caught]:
     """Run every list and return the statements that it ran, each once."""
     caught: dict[str, Caught] = {}
-    for method in ("row", "rows"):
+    for method in ("row", "rows", "stream"):
         plain = getattr(kind, method)
 
         def keeps(self: Any, statement: Statement, /, plain: Any = plain, **parameters: Any) -> Any:

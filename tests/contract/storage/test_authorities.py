@@ -168,6 +168,27 @@ def test_authority_outlives_the_one_that_signed_it(storage: SqlStorage) -> None:
     assert find(storage, child) == child
 
 
+def test_authority_that_is_read_for_a_change_waits_for_the_one_before(open_store: OpenStorage) -> None:
+    stores = [open_store(stream="one"), open_store(stream="two")]
+    authority = add_authority(stores[0])
+
+    def lengthen(unit: Unit) -> None:
+        found = unit.authorities.find_for_update(authority.id)
+        assert found is not None
+        unit.authorities.save(replace(found, chain=(*found.chain, b"one more")))
+
+    def lengthen_often(store: SqlStorage) -> None:
+        for _ in range(15):
+            store.write(lengthen)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lengthen_often, stores))
+
+    found = find(stores[0], authority)
+    assert found is not None
+    assert len(found.chain) == 30
+
+
 # What they issued.
 
 
@@ -506,3 +527,34 @@ def test_expired_certificates_are_forgotten_oldest_first(storage: SqlStorage) ->
     assert left() == ["4"]
     assert entries(storage, authority) == []
     assert wanted(storage, authority) == 1
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.DEACTIVATED, State.DESTROYED])
+def test_certificate_is_kept_while_its_secret_still_uses_a_template_by_it(storage: SqlStorage, state: State) -> None:
+    add_group(storage)
+    authority, template = add_authority(storage), ConfigurationId("t1")
+    old, new = VersionId("v1"), VersionId("v2")
+    secret = add_secret(storage, state=state, previous_version_id=old, current_version_id=new)
+    issued = [
+        add_issued(
+            storage,
+            authority,
+            version_id,
+            secret_id=secret.id,
+            version_id=version_id,
+            template_id=template,
+            not_after=later(1),
+        )
+        for version_id in (old, new)
+    ]
+
+    purged = storage.write(lambda unit: unit.authorities.purge_issued(later(2), 5))
+
+    users = storage.read(lambda unit: unit.authorities.template_users(template, 5))
+    if state is State.DESTROYED:
+        assert (purged, users) == (2, [])
+    else:
+        assert (purged, users) == (1, [secret.name])
+        assert [find_issued(storage, certificate) for certificate in issued] == [None, issued[1]]
+    storage.write(lambda unit: unit.secrets.remove(secret.id))
+    assert storage.write(lambda unit: unit.authorities.purge_issued(later(2), 5)) == 2 - purged

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 ORDINARY_WORK = """
 import sys
+from strongroom.domain.configurations.model import ConfigurationQuery
 from strongroom.domain.secrets.model import SecretQuery
 from strongroom.kernel.result import Sort
 from strongroom.storage.store import open_storage
@@ -35,6 +36,17 @@ for query in (SecretQuery(limit=10), SecretQuery(limit=10, groups=only, sort=Sor
     storage.read(lambda unit: unit.secrets.page(query))
 storage.write(lambda unit: unit.secrets.save(unit.secrets.find_for_update(secret.id)))
 storage.write(lambda unit: unit.secrets.remove(secret.id))
+configuration = add_configuration(storage)
+storage.write(lambda unit: unit.configurations.save(unit.configurations.find_for_update(configuration.id)))
+for query in (ConfigurationQuery(limit=10), ConfigurationQuery(limit=10, search="x", sort=Sort(key="name"))):
+    storage.read(lambda unit: unit.configurations.page(query))
+authority = add_authority(storage, configuration)
+issued = add_issued(storage, authority)
+storage.write(lambda unit: unit.authorities.revoke(configuration.id, issued.serial, NOW, b"entry"))
+storage.read(lambda unit: list(unit.authorities.revoked_entries(authority.id, NOW)))
+storage.write(lambda unit: unit.authorities.put_crl(make_crl(authority)))
+storage.write(lambda unit: unit.authorities.put_ocsp_signer(make_signer(authority)))
+storage.write(lambda unit: unit.authorities.purge_issued(NOW, 10))
 storage.ready()
 storage.close()
 loaded = {name.split(".")[0] for name in sys.modules}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration, ConfigurationQuery
+from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import ConfigurationId
 from strongroom.kernel.result import Page, Sort
 from strongroom.storage.repositories.configurations import SORT_KEYS
 from strongroom.storage.store import SqlStorage
 from tests.contract.storage.builders import add_authority, add_configuration, add_issued, later
+from tests.contract.storage.conftest import OpenStorage
 
 
 def page(storage: SqlStorage, **query: Any) -> Page[Configuration]:
@@ -94,6 +97,27 @@ def test_change_of_what_somebody_else_changed_is_refused(storage: SqlStorage) ->
 
     assert refused.value.code is ErrorCode.STALE_VERSION
     assert storage.read(lambda unit: unit.configurations.find_by_id(configuration.id)) == saved
+
+
+def test_configuration_that_is_read_for_a_change_waits_for_the_one_before(open_store: OpenStorage) -> None:
+    stores = [open_store(stream="one"), open_store(stream="two")]
+    configuration = add_configuration(stores[0], document={"count": 0})
+
+    def count(unit: Unit) -> None:
+        found = unit.configurations.find_for_update(configuration.id)
+        assert found is not None
+        unit.configurations.save(replace(found, document={"count": found.document["count"] + 1}))
+
+    def count_often(store: SqlStorage) -> None:
+        for _ in range(15):
+            store.write(count)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(count_often, stores))
+
+    found = stores[0].read(lambda unit: unit.configurations.find_by_id(configuration.id))
+    assert found is not None
+    assert (found.document, found.row_version) == ({"count": 30}, 30)
 
 
 def test_what_was_removed_can_be_neither_changed_nor_removed_again(storage: SqlStorage) -> None:
