@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from strongroom.api.iam.account import check_account
 from strongroom.api.iam.group_models import (
@@ -19,8 +19,9 @@ from strongroom.api.iam.group_models import (
     RemoveMembers,
     UpdateGroup,
 )
-from strongroom.api.iam.mapping import access_group_to_wire, etag, member_to_wire, outcome_to_wire
+from strongroom.api.iam.mapping import access_group_to_wire, member_to_wire, outcome_to_wire
 from strongroom.api.iam.paging import offset_frame
+from strongroom.api.iam.tagged import Kind
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.problems import status_of
 from strongroom.domain.access.actions import Action
@@ -28,11 +29,11 @@ from strongroom.domain.audit.record import Target
 from strongroom.domain.change import Change
 from strongroom.domain.identity.access_groups import AccessGroupChange, MemberOutcome, NewAccessGroup, NewMember
 from strongroom.domain.identity.model import AccessGroup
-from strongroom.domain.ports import Unit
 from strongroom.kernel.ids import AccessGroupId, IamId
 
 TAG = "Access groups"
 _TARGET = "access_group"
+_KIND: Final[Kind[AccessGroup]] = Kind(_TARGET, access_group_to_wire)
 
 
 def list_access_groups(call: Call) -> Reply:
@@ -57,15 +58,14 @@ def create_access_group(call: Call) -> Pending:
     check_account(call, call.parse_query(AccountQuery).account_id)
     body = call.parse(CreateGroup)
     request = NewAccessGroup(name=body.name, description=body.description, oidc_groups=tuple(body.oidc_groups or ()))
-    return _pending(call, call.services.identities.access_groups.create(call.principal.iam_id, request))
+    return _KIND.pending(call, call.services.identities.access_groups.create(call.principal.iam_id, request))
 
 
 def get_access_group(call: Call) -> Reply:
     """Return one access group."""
     access_groups = call.services.identities.access_groups
     found = call.services.storage.read(lambda unit: access_groups.get(unit, _id(call)))
-    _aim(call, found)
-    return _reply(call, found)
+    return _KIND.reply(call, found)
 
 
 def update_access_group(call: Call) -> Pending:
@@ -77,13 +77,15 @@ def update_access_group(call: Call) -> Pending:
         oidc_groups=None if body.oidc_groups is None else tuple(body.oidc_groups),
     )
     access_groups = call.services.identities.access_groups
-    return _pending(call, access_groups.update(call.principal.iam_id, _id(call), change, call.headers.get("if-match")))
+    return _KIND.pending(
+        call, access_groups.update(call.principal.iam_id, _id(call), change, call.headers.get("if-match"))
+    )
 
 
 def delete_access_group(call: Call) -> Pending:
     """Delete an access group with its policies."""
     force = call.parse_query(DeleteGroupQuery).force
-    return _pending(call, call.services.identities.access_groups.delete(_id(call), force=force), empty=True)
+    return _KIND.pending(call, call.services.identities.access_groups.delete(_id(call), force=force), empty=True)
 
 
 def list_members(call: Call) -> Reply:
@@ -123,25 +125,6 @@ def remove_member(call: Call) -> Pending:
 
 def _id(call: Call) -> AccessGroupId:
     return AccessGroupId(call.path["id"])
-
-
-def _aim(call: Call, group: AccessGroup) -> None:
-    call.target = Target(type=_TARGET, id=group.id, name=group.name)
-
-
-def _reply(call: Call, group: AccessGroup) -> Reply:
-    return Reply(body=access_group_to_wire(call, group), headers=etag(group.entity_tag))
-
-
-def _pending(call: Call, change: Change[AccessGroup], *, empty: bool = False) -> Pending:
-    call.target = Target(type=_TARGET, id=call.path.get("id"))
-
-    def commit(unit: Unit) -> AccessGroup:
-        group = change.commit(unit)
-        _aim(call, group)
-        return group
-
-    return Pending(commit=commit, reply=lambda group: Reply() if empty else _reply(call, group))
 
 
 def _pending_members(call: Call, change: Change[list[MemberOutcome]], **facts: Any) -> Pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from strongroom.api.iam.account import check_account
 from strongroom.api.iam.flags import header_flag, refuse_filter
@@ -16,10 +17,9 @@ from strongroom.api.iam.models import (
     UpdateApiKey,
 )
 from strongroom.api.iam.paging import identity_frame, offset_of
+from strongroom.api.iam.tagged import Kind
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
 from strongroom.domain.access.actions import Action
-from strongroom.domain.audit.record import Target
-from strongroom.domain.change import Change
 from strongroom.domain.identity.api_keys import ApiKeyChange, CreatedApiKey, NewApiKey
 from strongroom.domain.identity.fields import read_expiry
 from strongroom.domain.identity.model import ApiKey
@@ -29,6 +29,7 @@ from strongroom.kernel.ids import ApiKeyId, IamId
 
 TAG = "API keys"
 _TARGET = "api_key"
+_KIND: Final[Kind[ApiKey]] = Kind(_TARGET, api_key_to_wire)
 
 
 def read_new_key(
@@ -86,7 +87,7 @@ def create_api_key(call: Call) -> Pending:
 
     def commit(unit: Unit) -> CreatedApiKey:
         created = change.commit(unit)
-        _aim(call, created.api_key)
+        _KIND.aim(call, created.api_key)
         return created
 
     def reply(created: CreatedApiKey) -> Reply:
@@ -99,8 +100,7 @@ def get_api_key(call: Call) -> Reply:
     """Return one API key, without its text."""
     api_keys = call.services.identities.api_keys
     found = call.services.storage.read(lambda unit: api_keys.get(unit, call.principal, _id(call)))
-    _aim(call, found)
-    return _reply(call, found)
+    return _KIND.reply(call, found)
 
 
 def get_api_key_details(call: Call) -> Reply:
@@ -110,8 +110,7 @@ def get_api_key_details(call: Call) -> Reply:
         raise Invalid(ErrorCode.MISSING_FIELD, "The header IAM-ApiKey is required.", field="IAM-ApiKey")
     api_keys = call.services.identities.api_keys
     found = call.services.storage.read(lambda unit: api_keys.get_by_value(unit, call.principal, key))
-    _aim(call, found)
-    return _reply(call, found)
+    return _KIND.reply(call, found)
 
 
 def update_api_key(call: Call) -> Pending:
@@ -125,12 +124,12 @@ def update_api_key(call: Call) -> Pending:
         allowed_networks=None if body.allowed_networks is None else tuple(body.allowed_networks),
     )
     api_keys = call.services.identities.api_keys
-    return _pending(call, api_keys.update(call.principal, _id(call), change, call.headers.get("if-match")))
+    return _KIND.pending(call, api_keys.update(call.principal, _id(call), change, call.headers.get("if-match")))
 
 
 def delete_api_key(call: Call) -> Pending:
     """Delete an API key; its tokens end with it."""
-    return _pending(call, call.services.identities.api_keys.delete(call.principal, _id(call)), empty=True)
+    return _KIND.pending(call, call.services.identities.api_keys.delete(call.principal, _id(call)), empty=True)
 
 
 def disable_api_key(call: Call) -> Pending:
@@ -155,12 +154,12 @@ def unlock_api_key(call: Call) -> Pending:
 
 def _set_disabled(call: Call, *, disabled: bool) -> Pending:
     change = call.services.identities.api_keys.set_disabled(call.principal, _id(call), disabled=disabled)
-    return _pending(call, change, empty=True)
+    return _KIND.pending(call, change, empty=True)
 
 
 def _set_locked(call: Call, *, locked: bool) -> Pending:
     change = call.services.identities.api_keys.set_locked(call.principal, _id(call), locked=locked)
-    return _pending(call, change, empty=True)
+    return _KIND.pending(call, change, empty=True)
 
 
 def _expiry(text: str | None, field: str) -> datetime | None:
@@ -169,25 +168,6 @@ def _expiry(text: str | None, field: str) -> datetime | None:
 
 def _id(call: Call) -> ApiKeyId:
     return ApiKeyId(call.path["id"])
-
-
-def _aim(call: Call, api_key: ApiKey) -> None:
-    call.target = Target(type=_TARGET, id=api_key.id, name=api_key.name)
-
-
-def _reply(call: Call, api_key: ApiKey) -> Reply:
-    return Reply(body=api_key_to_wire(call, api_key), headers=etag(api_key.entity_tag))
-
-
-def _pending(call: Call, change: Change[ApiKey], *, empty: bool = False) -> Pending:
-    call.target = Target(type=_TARGET, id=_id(call))
-
-    def commit(unit: Unit) -> ApiKey:
-        api_key = change.commit(unit)
-        _aim(call, api_key)
-        return api_key
-
-    return Pending(commit=commit, reply=lambda found: Reply() if empty else _reply(call, found))
 
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from strongroom.api.iam.account import check_account
 from strongroom.api.iam.api_keys import read_new_key
@@ -16,10 +17,9 @@ from strongroom.api.iam.models import (
     UpdateServiceId,
 )
 from strongroom.api.iam.paging import identity_frame, offset_of
+from strongroom.api.iam.tagged import Kind
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
 from strongroom.domain.access.actions import Action
-from strongroom.domain.audit.record import Target
-from strongroom.domain.change import Change
 from strongroom.domain.identity.model import ServiceId
 from strongroom.domain.identity.service_ids import CreatedServiceId, NewServiceId, ServiceIdChange
 from strongroom.domain.ports import Unit
@@ -27,6 +27,7 @@ from strongroom.kernel.ids import ServiceIdId
 
 TAG = "Service IDs"
 _TARGET = "service_id"
+_KIND: Final[Kind[ServiceId]] = Kind(_TARGET, service_id_to_wire)
 
 
 def list_service_ids(call: Call) -> Reply:
@@ -57,7 +58,7 @@ def create_service_id(call: Call) -> Pending:
 
     def commit(unit: Unit) -> CreatedServiceId:
         created = change.commit(unit)
-        _aim(call, created.service_id)
+        _KIND.aim(call, created.service_id)
         return created
 
     def reply(created: CreatedServiceId) -> Reply:
@@ -71,8 +72,7 @@ def get_service_id(call: Call) -> Reply:
     """Return one service ID."""
     service_ids = call.services.identities.service_ids
     found = call.services.storage.read(lambda unit: service_ids.get(unit, _id(call)))
-    _aim(call, found)
-    return _reply(call, found)
+    return _KIND.reply(call, found)
 
 
 def update_service_id(call: Call) -> Pending:
@@ -80,45 +80,26 @@ def update_service_id(call: Call) -> Pending:
     body = call.parse(UpdateServiceId)
     change = ServiceIdChange(name=body.name, description=body.description)
     service_ids = call.services.identities.service_ids
-    return _pending(call, service_ids.update(_id(call), change, call.headers.get("if-match")))
+    return _KIND.pending(call, service_ids.update(_id(call), change, call.headers.get("if-match")))
 
 
 def delete_service_id(call: Call) -> Pending:
     """Delete a service ID with its API keys and policies."""
-    return _pending(call, call.services.identities.service_ids.delete(_id(call)), empty=True)
+    return _KIND.pending(call, call.services.identities.service_ids.delete(_id(call)), empty=True)
 
 
 def lock_service_id(call: Call) -> Pending:
     """Lock a service ID."""
-    return _pending(call, call.services.identities.service_ids.set_locked(_id(call), locked=True), empty=True)
+    return _KIND.pending(call, call.services.identities.service_ids.set_locked(_id(call), locked=True), empty=True)
 
 
 def unlock_service_id(call: Call) -> Pending:
     """Unlock a service ID."""
-    return _pending(call, call.services.identities.service_ids.set_locked(_id(call), locked=False), empty=True)
+    return _KIND.pending(call, call.services.identities.service_ids.set_locked(_id(call), locked=False), empty=True)
 
 
 def _id(call: Call) -> ServiceIdId:
     return ServiceIdId(call.path["id"])
-
-
-def _aim(call: Call, service_id: ServiceId) -> None:
-    call.target = Target(type=_TARGET, id=service_id.id, name=service_id.name)
-
-
-def _reply(call: Call, service_id: ServiceId) -> Reply:
-    return Reply(body=service_id_to_wire(call, service_id), headers=etag(service_id.entity_tag))
-
-
-def _pending(call: Call, change: Change[ServiceId], *, empty: bool = False) -> Pending:
-    call.target = Target(type=_TARGET, id=_id(call))
-
-    def commit(unit: Unit) -> ServiceId:
-        service_id = change.commit(unit)
-        _aim(call, service_id)
-        return service_id
-
-    return Pending(commit=commit, reply=lambda found: Reply() if empty else _reply(call, found))
 
 
 _COLLECTION: tuple[Operation, ...] = (
