@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from strongroom.domain.limits import Limits
+from strongroom.hsm.key_token import Pkcs11KeyToken
 from strongroom.kernel.clock import FrozenClock
-from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
 from strongroom.pki.keys import KeySpec
 from strongroom.runtime import bootstrap
 from strongroom.runtime.container import build
@@ -203,6 +204,7 @@ def test_a_wrong_secret_value_is_not_shown(monkeypatch: pytest.MonkeyPatch, name
         ("[limits]\nlabels = 2147483648", "must be whole numbers from 1 to 2147483647, not 2147483648."),
         ("limits = [1]", "limits (strongroom.toml) must be whole numbers"),
         ("[limits]\ncertificate_characters = 100001", "must be a whole number from 1 to 100000, not 100001."),
+        ("pkcs11_library = ''", "pkcs11_library (strongroom.toml) must be the path of a PKCS#11 library, not ''."),
         ("behind_proxy = [1]", "behind_proxy (strongroom.toml) must be addresses or CIDRs"),
         ("behind_proxy = 7", "behind_proxy (strongroom.toml) must be addresses or CIDRs"),
         ("rsa_pool_bits = [[2048]]", "rsa_pool_bits (strongroom.toml) must be sizes out of 2048, 3072 and 4096"),
@@ -334,6 +336,16 @@ def test_the_scheduler_interval_is_how_often_work_is_looked_for(data_dir: Path, 
         while server.request("GET", address).json["state"] != 5:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_the_pkcs11_library_is_the_one_that_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = {"label": "a", "provider": {"type": "pkcs11", "token_label": "t", "pin_secret_id": "p"}}
+    for named, answer in ((None, "this server has no PKCS#11 library"), (tmp_path / "missing.so", "cannot be loaded")):
+        if named is not None:
+            monkeypatch.setenv("STRONGROOM_PKCS11_LIBRARY", str(named))
+        token = Pkcs11KeyToken(load_settings({}).pkcs11_library, lambda _: PLANTED)
+        with pytest.raises(Unavailable, match=answer):
+            token.open(key)
 
 
 def test_the_pool_of_rsa_keys_has_the_size_and_sizes_it_is_told(data_dir: Path, clock: FrozenClock) -> None:
@@ -555,6 +567,7 @@ def test_every_setting_is_one_of_this_file_or_of_the_life_of_a_server() -> None:
         "region",
         "metrics_token",
         "public_url",
+        "pkcs11_library",
         "rsa_pool_size",
         "rsa_pool_bits",
         "scheduler_interval",
