@@ -142,10 +142,6 @@ class Profile:
         named = (usages.EXTENDED_KEY_USAGES[name] for name in self.ext_key_usage)
         return tuple(dict.fromkeys((*flagged, *named, *self.ext_key_usage_oids)))
 
-    def allows_group(self, group_id: str) -> bool:
-        """Return whether its certificates may be in a group."""
-        return not self.allowed_secret_groups or group_id in self.allowed_secret_groups
-
 
 _PLAIN: Final = (*_FLAGS, "lint_level")
 

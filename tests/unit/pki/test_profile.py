@@ -148,10 +148,9 @@ def test_extended_key_usages_come_from_flags_names_and_numbers() -> None:
     )
 
 
-def test_groups_are_open_unless_some_are_named() -> None:
-    assert profile_of(_parse()).allows_group("any")
-    profile = profile_of(_parse(allowed_secret_groups="one , two"))
-    assert [profile.allows_group(group) for group in ("one", "two", "three", "")] == [True, True, False, False]
+def test_allowed_groups_are_a_list_in_the_profile() -> None:
+    assert profile_of(_parse()).allowed_secret_groups == ()
+    assert profile_of(_parse(allowed_secret_groups="one , two,")).allowed_secret_groups == ("one", "two")
 
 
 @pytest.mark.parametrize(

@@ -7,24 +7,29 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from strongroom.kernel.errors import ErrorCode
-from strongroom.pki.draft import Draft
+from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.pki.draft import Draft, Issuer, sign_draft
 from strongroom.pki.extensions import Extensions, extension
 from strongroom.pki.keys import KeySpec
+from strongroom.pki.leaf import draft_leaf, parse_leaf_request
 from strongroom.pki.profile import Profile
 from strongroom.pki.rules import check_draft
 from strongroom.pki.verdicts import Rule, Verdict, passed, refusal
 from tests.factories.certificates import ec_key, make_ca, rsa_key
-from tests.factories.drafts import CALLER, EC, NOW, issuing, make_draft
+from tests.factories.drafts import CALLER, EC, NOW, issuing, make_draft, name_of
 
 HOST = x509.DNSName("www.example.com")
 
 
-def _profile(**settings: Any) -> Profile:
-    return Profile(**{"key": EC, "allowed_domains": ("example.com",), "allow_subdomains": True, **settings})
+def _profile(**chosen: Any) -> Profile:
+    return Profile(**{"key": EC, "allowed_domains": ("example.com",), "allow_subdomains": True, **chosen})
 
 
 def _check(draft: Draft, profile: Profile, now: datetime = NOW) -> tuple[Verdict, ...]:
@@ -37,8 +42,8 @@ def _broken(draft: Draft, profile: Profile) -> list[Rule]:
     return [verdict.rule for verdict in failures]
 
 
-def _draft(profile: Profile, **settings: Any) -> Draft:
-    return make_draft(profile, **{"common_name": "www.example.com", "alt_names": [HOST], **settings})
+def _draft(profile: Profile, **chosen: Any) -> Draft:
+    return make_draft(profile, **{"common_name": "www.example.com", "alt_names": [HOST], **chosen})
 
 
 def _name(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
@@ -221,7 +226,7 @@ SERVER, CLIENT, SIGNING = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5
 
 
 @pytest.mark.parametrize(
-    ("settings", "found", "rule"),
+    ("template", "found", "rule"),
     [
         ({}, _usage(digital_signature=True), Rule.KEY_USAGE),
         ({}, _usage(digital_signature=True, key_agreement=True, key_encipherment=True, crl_sign=True), Rule.KEY_USAGE),
@@ -263,9 +268,9 @@ SERVER, CLIENT, SIGNING = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5
     ],
 )
 def test_values_that_the_template_does_not_give_are_refused(
-    settings: dict[str, Any], found: x509.ExtensionType, rule: Rule
+    template: dict[str, Any], found: x509.ExtensionType, rule: Rule
 ) -> None:
-    profile = _profile(**settings)
+    profile = _profile(**template)
     critical = isinstance(found, x509.KeyUsage | x509.BasicConstraints)
     assert _broken(_draft(profile, extensions=[extension(found, critical=critical)]), profile) == [rule]
 
@@ -291,7 +296,7 @@ def test_values_that_the_template_or_the_authority_gives_must_be_there(
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "template",
     [
         {"key_usage": ()},
         {"key_usage": ("DigitalSignature", "ContentCommitment", "CRLSign")},
@@ -303,8 +308,8 @@ def test_values_that_the_template_or_the_authority_gives_must_be_there(
         {"basic_constraints_valid_for_non_ca": True},
     ],
 )
-def test_usages_policies_and_constraints_of_the_template_pass(settings: dict[str, Any]) -> None:
-    profile = _profile(**settings)
+def test_usages_policies_and_constraints_of_the_template_pass(template: dict[str, Any]) -> None:
+    profile = _profile(**template)
     assert _broken(_draft(profile), profile) == []
 
 
@@ -475,3 +480,127 @@ def test_values_in_verdicts_are_short_and_printable() -> None:
     verdicts = _check(_draft(profile, alt_names=[host, uri]), profile)
     texts = [text for verdict in verdicts for text in (verdict.value, verdict.message, verdict.would_pass)]
     assert all(text.isprintable() and len(text) < 400 for text in texts)
+
+
+# Whatever a request holds
+
+_HOSTS = [
+    "www.example.com",
+    "example.com",
+    "*.example.com",
+    "www.example.org",
+    "localhost",
+    "a_b.example.com",
+    "x.",
+    "",
+]
+_SANS = st.sampled_from(
+    [
+        *(name_of("dns", host) for host in _HOSTS),
+        *(name_of("email", text) for text in ("user@example.com", "user@www.example.com", "user@example.org", "user")),
+        *(name_of("ip", text) for text in ("192.0.2.1", "2001:db8::1")),
+        *(name_of("uri", text) for text in ("spiffe://example.com/a", "https://example.org/", "relative")),
+        *(name_of("other", text) for text in ("1.2.3;UTF8:a", "1.2.4;UTF8:a", "1.2.3;DER:0500")),
+        *(name_of("foreign", text) for text in ("directory", "registered")),
+    ]
+)
+_FOREIGN = st.sampled_from(
+    [
+        x509.BasicConstraints(ca=True, path_length=None),
+        _usage(key_cert_sign=True, crl_sign=True),
+        _purposes(SIGNING),
+        x509.SubjectKeyIdentifier(b"mine"),
+        x509.AuthorityKeyIdentifier(b"mine", None, None),
+        _points("http://evil.test/crl"),
+        _access("http://evil.test/ocsp"),
+        x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.9"), None)]),
+        x509.NameConstraints([HOST], None),
+        _raw(x509.ObjectIdentifier("1.2.3.4"), "0500"),
+    ]
+)
+_ATTRIBUTES = st.sampled_from(
+    [
+        (NameOID.ORGANIZATION_NAME, "Evil"),
+        (NameOID.EMAIL_ADDRESS, "user@example.org"),
+        (NameOID.COMMON_NAME, "www.example.com"),
+        (NameOID.COMMON_NAME, "www.example.org"),
+    ]
+)
+_ALLOWED = {
+    "www.example.com",
+    "*.example.com",
+    "a_b.example.com",
+    "localhost",
+    "user@www.example.com",
+    "192.0.2.1",
+    "2001:db8::1",
+    "spiffe://example.com/a",
+    "1.2.3;UTF8:a",
+}
+"""All that subdomains of example.com, localhost and the URIs and others below allow."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    attributes=st.lists(_ATTRIBUTES, max_size=3),
+    sans=st.lists(_SANS, max_size=3),
+    foreign=st.lists(_FOREIGN, max_size=3, unique_by=lambda value: value.oid),
+    common_name=st.sampled_from(["www.example.com", "www.example.org", ""]),
+    use_csr_common_name=st.booleans(),
+    use_csr_sans=st.booleans(),
+)
+def test_what_is_signed_keeps_to_the_template_whatever_was_asked_for(
+    attributes: list[tuple[x509.ObjectIdentifier, str]],
+    sans: list[x509.GeneralName],
+    foreign: list[x509.ExtensionType],
+    common_name: str,
+    use_csr_common_name: bool,
+    use_csr_sans: bool,
+) -> None:
+    profile = _profile(
+        require_cn=False,
+        organization=("Example",),
+        enforce_hostnames=False,
+        allowed_uri_sans=("spiffe://example.com/*",),
+        allowed_other_sans=("1.2.3;UTF8:*",),
+        use_csr_common_name=use_csr_common_name,
+        use_csr_sans=use_csr_sans,
+    )
+    builder = x509.CertificateSigningRequestBuilder(_name(*attributes))
+    if sans:
+        builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
+    for value in foreign:
+        builder = builder.add_extension(value, critical=True)
+    key = ec_key()
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    try:
+        request = parse_leaf_request({"common_name": common_name, "csr": pem})
+        draft = draft_leaf(request, profile, issuing(), key.public_key(), NOW)
+    except Invalid:
+        return
+    if refusal(_check(draft, profile)) is not None:
+        return
+
+    signer = ec_key()
+    certificate = sign_draft(draft, Issuer(subject=issuing().certificate.subject, key=signer), 1)
+
+    found = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    others = [attribute.rfc4514_string() for attribute in certificate.subject if attribute.oid != NameOID.COMMON_NAME]
+    kinds = {type(item.value): item.value for item in certificate.extensions}
+    for name in kinds.get(x509.SubjectAlternativeName, ()):
+        is_other = isinstance(name, x509.OtherName)
+        found.append(f"{name.type_id.dotted_string};UTF8:{name.value[2:].decode()}" if is_other else str(name.value))
+    assert others == ["O=Example"]
+    assert set(found) <= _ALLOWED
+    assert kinds.keys() <= {
+        x509.SubjectAlternativeName,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectKeyIdentifier,
+        x509.AuthorityKeyIdentifier,
+        x509.CRLDistributionPoints,
+        x509.AuthorityInformationAccess,
+    }
+    assert not kinds[x509.KeyUsage].key_cert_sign
+    assert kinds[x509.SubjectKeyIdentifier] == x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    assert "evil" not in repr(kinds)
