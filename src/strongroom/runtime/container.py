@@ -14,6 +14,7 @@ from strongroom.api.app import build_app
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
 from strongroom.api.extensions.instance import ROTATE_MASTER_KEY
+from strongroom.api.public.authorities import OPERATIONS as CA_FILES
 from strongroom.api.services import Services
 from strongroom.api.tables import OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
@@ -29,6 +30,7 @@ from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.jobs.steps import JobHandler, OneStep
 from strongroom.domain.secrets.context import Context
+from strongroom.domain.secrets.events import Outbox
 from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_for_expiry, due_for_rotation
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.domain.secrets.vault import Vault
@@ -63,6 +65,7 @@ class Container:
     services: Services
     edge: Edge
     app: Router
+    ca_files: Router
     worker: Worker
     helpers: HelperProcesses
     keys: KeyPool
@@ -90,6 +93,7 @@ def build(
         helpers = HelperProcesses()
         key_maker = KeyPool(size=settings.rsa_pool_size, bits=settings.rsa_pool_bits)
         vault = Vault(keys.keyring)
+        outbox = Outbox(instance)
         authorities = AuthorityServices.build(
             AuthorityContext(
                 storage=storage,
@@ -97,7 +101,9 @@ def build(
                 keys=AuthorityKeys(
                     keys.keyring, key_maker, Pkcs11KeyToken(settings.pkcs11_library, Pins(storage, vault).read)
                 ),
-                addresses=Addresses(base=url),
+                addresses=Addresses(base=settings.ca_files_url or url),
+                allow_p224=settings.allow_p224,
+                outbox=outbox,
                 limits=limits,
             ),
             Linter(helpers),
@@ -105,6 +111,7 @@ def build(
         context = Context(
             storage=storage,
             vault=vault,
+            outbox=outbox,
             engines=build_engines(authorities.issuance),
             work=Work(clock=clock, limits=limits, helpers=helpers, keys=key_maker, generate_password=generate_password),
         )
@@ -188,6 +195,7 @@ def build(
             services=services,
             edge=edge,
             app=build_app(edge, OPERATIONS),
+            ca_files=build_app(edge, CA_FILES),
             worker=background,
             helpers=helpers,
             keys=key_maker,

@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import uvicorn
 
@@ -24,11 +25,24 @@ from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.logging import configure_logging, logger
 from strongroom.runtime.process import limit_process
 from strongroom.runtime.protocol import BoundedProtocol
-from strongroom.runtime.settings import Settings, unknown_variables
+from strongroom.runtime.settings import Settings, split_listen, unknown_variables
 
 _BACKLOG: Final = 2048
 _CANNOT_START: Final = 1
 _DIED: Final = 70
+_COMMON: Final[dict[str, Any]] = {
+    "loop": "uvloop",
+    "http": BoundedProtocol,
+    "ws": "none",
+    "lifespan": "off",
+    "interface": "asgi3",
+    "access_log": False,
+    "log_config": None,
+    "server_header": False,
+    "proxy_headers": False,
+    "backlog": _BACKLOG,
+    "timeout_keep_alive": 75,
+}
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _TOO_SOON_S: Final = 5.0
 _PAUSE_S: Final = 1.0
@@ -47,64 +61,124 @@ def serve(settings: Settings) -> int:
     for name in unknown_variables():
         logger("settings").warning("unknown variable", variable=name)
     with DataDir(settings.data_dir) as directory:
-        listener = _bind(settings)
-        port = listener.getsockname()[1]
+        listeners = Listeners(
+            everything=_bind(settings.listen, "--listen HOST:PORT or STRONGROOM_LISTEN"),
+            ca_files=_bind(settings.ca_files_listen, "STRONGROOM_CA_FILES_LISTEN")
+            if settings.ca_files_listen
+            else None,
+        )
         if settings.workers == 1:
-            return _run(settings, directory, listener, port, worker=0, announce=True)
+            return _run(settings, directory, listeners, worker=0, announce=True)
         # An empty store is filled before the processes divide, by one of them.
         open_store(settings, directory, clock_of(settings)).storage.close()
         return _Supervisor(
-            lambda worker: _run(settings, directory, listener, port, worker=worker, announce=worker == 0),
+            lambda worker: _run(settings, directory, listeners, worker=worker, announce=worker == 0),
             settings.workers,
         ).run()
 
 
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Sockets that requests come in by.
+
+    Attributes:
+        ca_files: serves only what relying parties fetch, and never over TLS.
+    """
+
+    everything: socket.socket
+    ca_files: socket.socket | None
+
+
+def _bind(address: str, setting: str) -> socket.socket:
+    host, port = split_listen(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise Unavailable(
             ErrorCode.UNAVAILABLE,
-            f"Cannot listen on {settings.listen}: {error.strerror or error}.",
-            hint="Choose another address with --listen HOST:PORT or STRONGROOM_LISTEN.",
+            f"Cannot listen on {address}: {error.strerror or error}.",
+            hint=f"Choose another address with {setting}.",
         ) from error
     listener.set_inheritable(True)
     return listener
 
 
-def _run(
-    settings: Settings, directory: DataDir, listener: socket.socket, port: int, *, worker: int, announce: bool
-) -> int:
+def _run(settings: Settings, directory: DataDir, listeners: Listeners, *, worker: int, announce: bool) -> int:
+    port = listeners.everything.getsockname()[1]
     container = build(settings, directory, port=port, worker=worker)
     try:
         if announce:
-            _announce(container, directory, port)
+            _announce(container, directory, listeners)
         container.worker.start()
-        server = _Server(_uvicorn_config(container))
+        server = _Server(container, listeners)
         # What is there now stays: it need never be looked at again, and pages that workers share stay shared.
         gc.freeze()
         gc.enable()
         # Held until everything is closed: a second signal must not cut the end short.
         for number in _SIGNALS:
             signal.signal(number, server.handle_exit)
-        server.run(sockets=[listener])
+        server.run(sockets=[listeners.everything])
         return 0 if server.started else 1
     finally:
         container.close()
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to us: uvicorn's own would end the process before the store is closed."""
+    """Serves both sockets in one loop, and leaves signals to us.
+
+    uvicorn's own handling of signals would end the process before the store is closed.
+    """
+
+    def __init__(self, container: Container, listeners: Listeners) -> None:
+        super().__init__(_uvicorn_config(container))
+        self._beside: _Beside | None = None
+        if listeners.ca_files is not None:
+            self._beside = _Beside(_plain_config(container), listeners.ca_files)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self._beside is not None:
+            await self._beside.begin()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests in flight finish, then stop."""
+        if self._beside is not None:
+            await self._beside.end()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Install nothing."""
         yield
+
+
+class _Beside:
+    """A second server in the first one's loop."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        self._server = uvicorn.Server(config)
+        self._config = config
+        self._listener = listener
+
+    async def begin(self) -> None:
+        """Begin to listen."""
+        self._config.load()
+        self._server.lifespan = self._config.lifespan_class(self._config)
+        await self._server.startup(sockets=[self._listener])
+
+    async def end(self) -> None:
+        """Let requests in flight finish, then stop."""
+        await self._server.shutdown(sockets=[self._listener])
+
+
+def _plain_config(container: Container) -> uvicorn.Config:
+    return uvicorn.Config(container.ca_files, **_COMMON, timeout_graceful_shutdown=int(GRACE.total_seconds()))
 
 
 def _uvicorn_config(container: Container) -> uvicorn.Config:
@@ -118,28 +192,21 @@ def _uvicorn_config(container: Container) -> uvicorn.Config:
 
     return uvicorn.Config(
         container.app,
-        loop="uvloop",
-        http=BoundedProtocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=75,
+        **_COMMON,
         timeout_graceful_shutdown=int(GRACE.total_seconds()),
         ssl_context_factory=factory,
     )
 
 
-def _announce(container: Container, directory: DataDir, port: int) -> None:
+def _announce(container: Container, directory: DataDir, listeners: Listeners) -> None:
     instance = container.store.instance
     lines = [
-        f"Strongroom serves at {public_url(container.settings, port)}",
+        f"Strongroom serves at {public_url(container.settings, listeners.everything.getsockname()[1])}",
         f"  instance {instance.id}, region {instance.region}",
     ]
+    if listeners.ca_files is not None:
+        host, port = listeners.ca_files.getsockname()[:2]
+        lines.append(f"  CA files and OCSP, without TLS: http://{f'[{host}]' if ':' in host else host}:{port}")
     if directory.admin_apikey.exists():
         lines.append(f"  administrator's API key: {directory.admin_apikey}")
     if container.tls is not None and container.settings.tls_cert_file is None:

@@ -130,6 +130,12 @@ _File = Annotated[Path, BeforeValidator(_read_path)]
 _Duration = Annotated[timedelta, BeforeValidator(_read_interval), Field(ge=timedelta(), le=_LONGEST)]
 
 
+def split_listen(text: str) -> tuple[str, int]:
+    """Return host, without brackets, and port of an address to listen on."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 class AuditSettings(BaseModel):
     """The ``[audit]`` table."""
 
@@ -151,6 +157,12 @@ class Settings(BaseModel):
         default="127.0.0.1:8443", description="HOST:PORT such as 127.0.0.1:8443 or [::1]:8443, with a port up to 65535"
     )
     http: bool = Field(default=False, description="true or false")
+    ca_files_listen: Annotated[str, AfterValidator(_check_listen)] | None = Field(
+        default=None, description="HOST:PORT such as 0.0.0.0:8080, with a port up to 65535"
+    )
+    ca_files_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        default=None, description="a URL such as http://pki.example.com, without query"
+    )
     behind_proxy: Annotated[tuple[str, ...], BeforeValidator(_read_proxies)] = Field(
         default=(), description="addresses or CIDRs with commas between, such as 192.0.2.7,10.0.0.0/8"
     )
@@ -172,6 +184,7 @@ class Settings(BaseModel):
     public_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
         default=None, description="a URL such as https://strongroom.example.com, without query"
     )
+    allow_p224: bool = Field(default=False, description="true or false")
     rsa_pool_size: int = Field(default=64, ge=0, le=1024, description="a whole number from 0 to 1024")
     rsa_pool_bits: Annotated[tuple[int, ...], BeforeValidator(_read_sizes)] = Field(
         default=(2048,), description="sizes out of 2048, 3072 and 4096 with commas between, such as 2048,4096"
@@ -209,12 +222,12 @@ class Settings(BaseModel):
     @property
     def host(self) -> str:
         """Return the address to listen on, without brackets."""
-        return self.listen.rpartition(":")[0].strip("[]")
+        return split_listen(self.listen)[0]
 
     @property
     def port(self) -> int:
         """Return the port to listen on; 0 lets the system choose."""
-        return int(self.listen.rpartition(":")[2])
+        return split_listen(self.listen)[1]
 
     @property
     def effective_limits(self) -> Limits:
