@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from cryptography.x509 import SubjectKeyIdentifier
 
 from strongroom.domain.authorities.model import Authority, AuthorityId, OcspSigner
 from strongroom.domain.ports import Binding, KeyMaker, KeyToken, Sealer
-from strongroom.kernel.errors import ErrorCode, Internal
+from strongroom.kernel.errors import ErrorCode, Internal, Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import SigningKey
 from strongroom.pki.keys import IssuedKey, KeySpec
@@ -90,6 +91,7 @@ class AuthorityKeys:
             return known
         if authority.external_key is not None:
             key = self._token.open(authority.external_key)
+            _require_same(key, authority)
         elif authority.sealed_key is not None:
             key = self._unseal(authority.sealed_key, Binding("authorities", authority.id, "key"))
         else:
@@ -118,3 +120,16 @@ class AuthorityKeys:
         # Our own: checking an RSA key again would hold up everything else for 50 ms.
         opened = self._sealer.unseal(sealed, binding)
         return cast("SigningKey", load_der_private_key(opened, None, unsafe_skip_rsa_key_validation=True))
+
+
+def _require_same(key: SigningKey, authority: Authority) -> None:
+    """Refuse a key that was swapped in its token: what it signs would not be the authority's.
+
+    Raises:
+        Unavailable: it is not the key that the authority was made with.
+    """
+    if SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex() != authority.key_id:
+        raise Unavailable(
+            ErrorCode.UNAVAILABLE,
+            "The key in the token is not the one that the certificate authority was made with.",
+        )

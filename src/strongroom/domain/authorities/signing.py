@@ -256,11 +256,12 @@ class Signing:
         document = configuration.document
         spec = authority_spec(document)
         authority_id = AuthorityId(new_uuid())
-        made = context.keys.make(authority_id, spec.key, document.get("crypto_key"))
+        generation = present.authority.generation + 1
+        made = context.keys.make(authority_id, spec.key, _next_in_token(document.get("crypto_key"), generation))
         bare = Authority(
             id=authority_id,
             configuration_id=configuration.id,
-            generation=present.authority.generation + 1,
+            generation=generation,
             csr=build_ca_csr(spec, made.key),
             sealed_key=made.sealed,
             external_key=made.external,
@@ -348,6 +349,25 @@ def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
             "move over.",
             field="action_type",
         )
+
+
+def _next_in_token(crypto_key: Mapping[str, Any] | None, generation: int) -> Mapping[str, Any] | None:
+    """Return where in its token the next key of a CA goes: beside the present one, under a name of its own.
+
+    Raises:
+        Invalid: the configuration does not allow keys to be generated, or has no label to name one by.
+    """
+    if crypto_key is None:
+        return None
+    if not crypto_key.get("allow_generate_key") or "label" not in crypto_key:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            "The certificate authority cannot be rotated: its next key has to be generated in the token, which its "
+            "crypto_key allows only with a label and allow_generate_key.",
+            field="action_type",
+        )
+    others = {name: item for name, item in crypto_key.items() if name != "id"}
+    return {**others, "label": f"{crypto_key['label']}-{generation}"}
 
 
 def _asked_before(authority: Authority) -> dict[str, Any]:
