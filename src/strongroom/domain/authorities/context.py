@@ -14,6 +14,7 @@ from strongroom.domain.authorities.model import Authority
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import ReadUnit, Storage
+from strongroom.domain.secrets.events import Outbox
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Invalid
 from strongroom.kernel.value import value
@@ -39,6 +40,7 @@ class AuthorityContext:
     clock: Clock
     keys: AuthorityKeys
     addresses: Addresses
+    outbox: Outbox
     limits: Limits
     allow_p224: bool = False
 

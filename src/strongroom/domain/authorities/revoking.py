@@ -12,7 +12,7 @@ from strongroom.domain.change import Change, Refused
 from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.context import held
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import Secret, SecretType, State, Version, VersionAlias
@@ -52,10 +52,12 @@ class Revocation:
             version = find_version(unit, now, reference)
             if unit.locks.names(now.id).get(version.id):
                 refusal = locked()
-                emit(unit, EventType.REVOCATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail)
+                self._context.outbox.emit(
+                    unit, EventType.REVOCATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
+                )
                 return Refused(refusal)
             _revoke(unit, now, version, at)
-            emit(unit, EventType.REVOKED, now, by=principal.iam_id, at=at)
+            self._context.outbox.emit(unit, EventType.REVOKED, now, by=principal.iam_id, at=at)
             return int(at.timestamp())
 
         return Change(commit)

@@ -19,7 +19,7 @@ from strongroom.domain.secrets.checks import (
     check_name,
 )
 from strongroom.domain.secrets.context import Context, SecretView, VersionView, changed_meanwhile, held, name_taken
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
@@ -128,10 +128,12 @@ class SecretChanges:
             now = held(unit, secret)
             if now.locks_total:
                 refusal = locked()
-                emit(unit, EventType.DELETION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail)
+                self._context.outbox.emit(
+                    unit, EventType.DELETION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
+                )
                 return Refused(refusal)
             unit.secrets.remove(now.id)
-            emit(unit, EventType.DELETED, now, by=principal.iam_id, at=at)
+            self._context.outbox.emit(unit, EventType.DELETED, now, by=principal.iam_id, at=at)
             return None
 
         return Change(commit)

@@ -9,6 +9,7 @@ from typing import Any
 
 from strongroom.domain.engine import Engine, Present, Work
 from strongroom.domain.ports import Storage, Unit
+from strongroom.domain.secrets.events import Outbox
 from strongroom.domain.secrets.model import Secret, SecretType, StoredPayload, Version
 from strongroom.domain.secrets.vault import Vault
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
@@ -21,6 +22,7 @@ class Context:
 
     storage: Storage
     vault: Vault
+    outbox: Outbox
     engines: Mapping[SecretType, Engine]
     work: Work
 

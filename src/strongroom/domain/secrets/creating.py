@@ -20,7 +20,7 @@ from strongroom.domain.secrets.checks import (
     check_name,
 )
 from strongroom.domain.secrets.context import Context, SecretView
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, NotFound, Problems
@@ -116,7 +116,7 @@ class SecretCreation:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, secret, version_id)
-            emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
+            self._context.outbox.emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
             return SecretView(secret=secret, payload=prepared.payload, private_state=state)
 
         return Change(commit)

@@ -17,7 +17,7 @@ from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Done, Ended, Step, Waiting, new_job
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.context import Context, VersionView
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType, Outbox
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
 from strongroom.domain.secrets.rotating import NewVersion, SecretRotation
@@ -86,7 +86,7 @@ class ExpirySteps:
         certificate = secret.secret_type in CERTIFICATE_TYPES
         if secret.locks_total and not certificate:
             reason = locked().detail
-            told_at = _tell(unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
+            told_at = _tell(self._context.outbox, unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
             return Waiting("the locks on the secret", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
         unit.versions.erase_payloads_except(secret.id, ())
         unit.secrets.save(
@@ -98,8 +98,8 @@ class ExpirySteps:
                 next_rotation_at=secret.next_rotation_at if certificate else None,
             )
         )
-        emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
-        emit(unit, EventType.DATA_REMOVED, secret, by=SYSTEM.iam_id, at=now)
+        self._context.outbox.emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
+        self._context.outbox.emit(unit, EventType.DATA_REMOVED, secret, by=SYSTEM.iam_id, at=now)
         unit.audit(_entry(Action.SECRET_EXPIRE, secret, now))
         return Done()
 
@@ -148,7 +148,7 @@ class RotationSteps:
         return due and lives
 
     def _held(self, unit: Unit, job: Job, secret: Secret, now: datetime) -> Ended:
-        told_at = _tell(unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
+        told_at = _tell(self._context.outbox, unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
         _show_status(unit, secret, "blocked")
         return Waiting("the locks on the previous version", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
 
@@ -158,18 +158,18 @@ class RotationSteps:
         if secret is None:
             return Done()
         reason = _reason(error)
-        emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=reason)
+        self._context.outbox.emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=reason)
         _show_status(unit, secret, "failed")
         unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
         return Waiting(f"the next try; the last one failed: {reason}", now + _NEXT_TRY)
 
 
-def _tell(unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str) -> int:
+def _tell(outbox: Outbox, unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str) -> int:
     """Write the event at once, then daily; return when it was last written."""
     told_at = job.data.get(_TOLD_AT)
     if isinstance(told_at, int) and now < from_microseconds(told_at) + _TELL_AGAIN:
         return told_at
-    emit(unit, event, secret, by=SYSTEM.iam_id, at=now, reason=reason)
+    outbox.emit(unit, event, secret, by=SYSTEM.iam_id, at=now, reason=reason)
     return to_microseconds(now)
 
 

@@ -16,7 +16,7 @@ from strongroom.domain.change import Change
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.checks import check_description, check_lock_name, check_metadata
 from strongroom.domain.secrets.context import Context, held
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.lookup import alias_of, find_version
 from strongroom.domain.secrets.model import Lock, Secret, SecretLocks, VersionAlias, VersionLocks
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, Problems
@@ -133,7 +133,7 @@ class SecretLocking:
         if version is None or not version.payload_available or unit.locks.names(secret.id).get(version_id):
             return
         unit.versions.erase_payload(secret.id, version_id)
-        emit(unit, EventType.VERSION_DATA_DELETED, secret, by=principal.iam_id, at=at)
+        self._context.outbox.emit(unit, EventType.VERSION_DATA_DELETED, secret, by=principal.iam_id, at=at)
 
     def _settle(self, unit: Unit, secret: Secret) -> SecretLocks:
         names = unit.locks.names(secret.id)

@@ -15,7 +15,7 @@ from strongroom.domain.engine import Engine, NewValues, Prepared
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.checks import check_metadata
 from strongroom.domain.secrets.context import Context, VersionView, changed_meanwhile
-from strongroom.domain.secrets.events import EventType, emit
+from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version, VersionAlias
 from strongroom.domain.secrets.rotation import next_rotation
@@ -79,7 +79,9 @@ class SecretRotation:
             _require_rotatable(now)
             if now.previous_version_id is not None and unit.locks.names(now.id).get(now.previous_version_id):
                 refusal = locked()
-                emit(unit, EventType.ROTATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail)
+                self._context.outbox.emit(
+                    unit, EventType.ROTATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
+                )
                 return Refused(refusal)
             version = Version(
                 id=version_id,
@@ -124,7 +126,7 @@ class SecretRotation:
             )
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, saved, version_id)
-            emit(unit, EventType.ROTATED, saved, by=principal.iam_id, at=at)
+            self._context.outbox.emit(unit, EventType.ROTATED, saved, by=principal.iam_id, at=at)
             return VersionView(secret=saved, version=version, payload=payload)
 
         return Change(commit)
