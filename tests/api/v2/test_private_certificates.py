@@ -101,9 +101,7 @@ def test_revoked_certificate_is_on_the_list_and_its_secret_deactivated(server: I
     )
 
     assert revoked.status == 201, revoked.raw
-    crl = server.request(
-        "GET", "/v1/ibmcloud/private_cert/config/certificate_authorities/issuing/crl", token=None
-    )
+    crl = server.request("GET", "/v1/ibmcloud/private_cert/config/certificate_authorities/issuing/crl", token=None)
     listed = x509.load_der_x509_crl(crl.raw)
     serial = int(secret["serial_number"].replace(":", ""), 16)
     assert [item.serial_number for item in listed] == [serial]

@@ -8,12 +8,12 @@ import pytest
 
 from strongroom.domain.engine import NewValues, Prepared, Present, Work
 from strongroom.domain.secrets.model import SecretType, State
-from strongroom.engines.registry import ENGINES
+from strongroom.engines.imported.engine import ImportedEngine
 from strongroom.kernel.errors import ErrorCode, Integrity, Invalid
 from tests.factories.certificates import Made, make_leaf, sign_csr
 from tests.unit.engines.conftest import SameProcess, present
 
-ENGINE = ENGINES[SecretType.IMPORTED_CERT]
+ENGINE = ImportedEngine()
 CSR = {"common_name": "example.com", "alt_names": "www.example.com", "key_type": "ec"}
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from strongroom.domain.authorities.issuing import Issuance
 from strongroom.domain.engine import Engine, NewValues, Work
 from strongroom.domain.secrets.model import SecretType, State
-from strongroom.engines.registry import ENGINES
+from strongroom.engines.registry import build_engines
 from strongroom.kernel.errors import ErrorCode, Invalid
 from tests.unit.engines.conftest import present
 
+# No plain type issues anything.
+ENGINES = build_engines(cast("Issuance", None))
 ARBITRARY, KV, CREDENTIALS = (
     ENGINES[kind] for kind in (SecretType.ARBITRARY, SecretType.KV, SecretType.USERNAME_PASSWORD)
 )
@@ -26,8 +29,9 @@ def new(**values: Any) -> NewValues:
 
 def test_every_engine_is_registered_under_its_type() -> None:
     assert {kind: engine.secret_type for kind, engine in ENGINES.items()} == {kind: kind for kind in ENGINES}
-    assert set(ENGINES) == {"arbitrary", "imported_cert", "kv", "username_password"}
-    assert [kind for kind, engine in ENGINES.items() if engine.slow] == [SecretType.IMPORTED_CERT]
+    assert set(ENGINES) == {"arbitrary", "imported_cert", "kv", "private_cert", "username_password"}
+    slow = {kind for kind, engine in ENGINES.items() if engine.slow}
+    assert slow == {SecretType.IMPORTED_CERT, SecretType.PRIVATE_CERT}
 
 
 @pytest.mark.parametrize("engine", PLAIN, ids=lambda engine: engine.secret_type)
