@@ -6,7 +6,6 @@ key, life and extensions that are signed a moment later, not at the request that
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+from strongroom.pki.keys import unguessable_number
 
 CertifiedKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -55,7 +56,7 @@ class Issuer:
 
 def new_serial() -> int:
     """Return a random serial number that nobody can guess."""
-    return secrets.randbits(SERIAL_BITS) or 1
+    return unguessable_number(SERIAL_BITS) or 1
 
 
 def serial_hex(serial: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
@@ -83,9 +84,19 @@ def generate_private_key(spec: KeySpec) -> IssuedKey:
             return ed25519.Ed25519PrivateKey.generate()
 
 
+def unguessable_number(bits: int) -> int:
+    """Return a random number that nobody can foresee, for serial numbers."""
+    return secrets.randbits(bits)
+
+
+def private_key_der(key: IssuedKey) -> bytes:
+    """Write a key as PKCS#8 in DER, unencrypted: to be sealed, or for the pipe of a helper process."""
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
 def generate_key_der(spec: KeySpec) -> bytes:
-    """Make a new key and return it as PKCS#8 in DER, unencrypted, for the pipe of a helper process."""
-    return generate_private_key(spec).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    """Make a new key and return it as `private_key_der` does."""
+    return private_key_der(generate_private_key(spec))
 
 
 def load_own_key_der(der: bytes) -> IssuedKey:

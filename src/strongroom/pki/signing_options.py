@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from cryptography import x509
+
 from strongroom.kernel.result import Json
 from strongroom.kernel.value import value
 from strongroom.pki.authority import (
@@ -91,3 +93,17 @@ def signing_defaults(document: Mapping[str, Any]) -> Json:
     """Return the members that an intermediate's own settings give to the action that signs it."""
     defaults = {name: document[name] for name in (*NAME_MEMBERS, "format") if document.get(name) is not None}
     return {**defaults, "ttl": f"{document['max_ttl_seconds']}s"}
+
+
+def options_of(certificate: x509.Certificate) -> Json:
+    """Return the members of the action that leads to a CA certificate like this one."""
+    options: Json = {}
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    if constraints.path_length is not None:
+        options["max_path_length"] = constraints.path_length
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return options
+    permitted = [item.value for item in found.permitted_subtrees or () if isinstance(item, x509.DNSName)]
+    return {**options, "permitted_dns_domains": permitted}

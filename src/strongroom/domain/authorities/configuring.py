@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.authorities.context import (
     CONFIGURED,
     REQUEST_LABEL,
     TEMPLATE_REQUIRED,
     AuthorityContext,
+    certificate_of,
     chain_of,
     current_of,
-    key_id_of,
     signing_state,
 )
 from strongroom.domain.authorities.crls import Crls
@@ -37,6 +34,7 @@ from strongroom.pki.armor import encode_pem
 from strongroom.pki.authority import AuthoritySpec, parse_authority, patch_authority
 from strongroom.pki.authority_drafts import build_ca_csr, draft_root
 from strongroom.pki.draft import Issuer, new_serial, serial_hex, sign_draft
+from strongroom.pki.encoding import certificate_der, key_identifier
 from strongroom.pki.formats import CertificateFormat, certificate_text, serial_text
 from strongroom.pki.inspect import inspect_certificate
 
@@ -137,12 +135,12 @@ class AuthorityConfigurations:
             id=authority_id,
             configuration_id=new.id,
             generation=1,
-            certificate=certificate.public_bytes(Encoding.DER),
+            certificate=certificate_der(certificate),
             serial=serial_hex(serial),
             issuer=authority_id,
             sealed_key=made.sealed,
             external_key=made.external,
-            key_id=key_id_of(draft.public_key),
+            key_id=key_identifier(draft.public_key),
             not_before=draft.not_before,
             not_after=draft.not_after,
             created_at=now,
@@ -177,7 +175,7 @@ class AuthorityConfigurations:
             csr=build_ca_csr(spec, made.key),
             sealed_key=made.sealed,
             external_key=made.external,
-            key_id=key_id_of(made.key.public_key()),
+            key_id=key_identifier(made.key.public_key()),
             created_at=context.now(),
         )
         signed = None
@@ -235,7 +233,7 @@ class AuthorityConfigurations:
             data["private_key_type"] = configuration.document["key_type"]
         if authority.certificate is None or authority.not_after is None:
             return AuthorityFacts(status=status, data=data)
-        certificate = x509.load_der_x509_certificate(authority.certificate)
+        certificate = certificate_of(authority)
         chain = chain_of(authority)
         layout = CertificateFormat(configuration.document["format"])
         data |= {

@@ -6,8 +6,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from cryptography import x509
-
 from strongroom.domain.authorities.addresses import Addresses
 from strongroom.domain.authorities.keys import AuthorityKeys
 from strongroom.domain.authorities.model import Authority
@@ -19,7 +17,8 @@ from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Invalid
 from strongroom.kernel.value import value
 from strongroom.pki.armor import encode_pem
-from strongroom.pki.draft import CertifiedKey, Issuer
+from strongroom.pki.draft import Issuer
+from strongroom.pki.encoding import Certificate, load_own_certificate
 
 SIGNING_REQUIRED: Final = "signing_required"
 SIGNED_CERTIFICATE_REQUIRED: Final = "signed_certificate_required"
@@ -69,27 +68,23 @@ def current_of(unit: ReadUnit, configuration: Configuration) -> NamedAuthority:
     return NamedAuthority(configuration=configuration, authority=generations[0])
 
 
-def certificate_of(authority: Authority) -> x509.Certificate:
+def certificate_of(authority: Authority) -> Certificate:
     """Return an authority's certificate, which it must have."""
     if authority.certificate is None:
         raise Internal(ErrorCode.INTERNAL, f"authority {authority.id} has no certificate")
-    return _load(authority.certificate)
+    return load_certificate(authority.certificate)
 
 
 @lru_cache(maxsize=256)
-def _load(der: bytes) -> x509.Certificate:
-    return x509.load_der_x509_certificate(der)
+def load_certificate(der: bytes) -> Certificate:
+    """Return a certificate, read once."""
+    return load_own_certificate(der)
 
 
 @lru_cache(maxsize=1024)
 def pem_of(der: bytes) -> str:
     """Return a certificate as PEM."""
     return encode_pem(der, CERTIFICATE_LABEL)
-
-
-def key_id_of(public_key: CertifiedKey) -> str:
-    """Return the identifier of a key, as hex. Source: RFC 5280 section 4.2.1.2, method 1."""
-    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
 
 
 def chain_of(authority: Authority) -> list[str]:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, cast
-
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
-from cryptography.x509 import SubjectKeyIdentifier
+from typing import Any, Final
 
 from strongroom.domain.authorities.model import Authority, AuthorityId, OcspSigner
 from strongroom.domain.ports import Binding, KeyMaker, KeyToken, Sealer
 from strongroom.kernel.errors import ErrorCode, Internal, Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import SigningKey
-from strongroom.pki.keys import IssuedKey, KeySpec
+from strongroom.pki.encoding import key_identifier
+from strongroom.pki.keys import IssuedKey, KeySpec, load_own_key_der, private_key_der
 
 _KEPT: Final = 256
 
@@ -114,12 +107,10 @@ class AuthorityKeys:
         return key
 
     def _seal(self, key: SigningKey, binding: Binding) -> bytes:
-        return self._sealer.seal(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), binding)
+        return self._sealer.seal(private_key_der(key), binding)
 
     def _unseal(self, sealed: bytes, binding: Binding) -> SigningKey:
-        # Our own: checking an RSA key again would hold up everything else for 50 ms.
-        opened = self._sealer.unseal(sealed, binding)
-        return cast("SigningKey", load_der_private_key(opened, None, unsafe_skip_rsa_key_validation=True))
+        return load_own_key_der(self._sealer.unseal(sealed, binding))
 
 
 def _require_same(key: SigningKey, authority: Authority) -> None:
@@ -128,7 +119,7 @@ def _require_same(key: SigningKey, authority: Authority) -> None:
     Raises:
         Unavailable: it is not the key that the authority was made with.
     """
-    if SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex() != authority.key_id:
+    if key_identifier(key.public_key()) != authority.key_id:
         raise Unavailable(
             ErrorCode.UNAVAILABLE,
             "The key in the token is not the one that the certificate authority was made with.",

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.authorities.context import AuthorityContext, NamedAuthority
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.pki.draft import Draft
+from strongroom.pki.encoding import certificate_der
 from strongroom.pki.rehearsal import rehearse
 
 
@@ -42,7 +41,7 @@ class Linting:
             Unavailable: the linter is not installed.
         """
         rehearsed = rehearse(draft, self._context.issuer(issuer.authority))
-        return self._linter.lint_certificate(rehearsed.public_bytes(Encoding.DER))
+        return self._linter.lint_certificate(certificate_der(rehearsed))
 
     def of_certificate(self, der: bytes) -> list[dict[str, str]]:
         """Return the findings about a certificate."""

@@ -11,15 +11,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.authorities.context import AuthorityContext, certificate_of
 from strongroom.domain.authorities.model import Authority, Issued, IssuedKind, OcspSigner
 from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.value import value
 from strongroom.pki.draft import new_serial, serial_hex, sign_draft
+from strongroom.pki.encoding import certificate_der, load_own_certificate
 from strongroom.pki.keys import KeySpec
 from strongroom.pki.ocsp import (
     UNAUTHORIZED,
@@ -86,7 +84,7 @@ class OcspResponder:
         if known is not None and known.next_update is not None and known.next_update - now > ANSWER_LIFE / 2:
             return known
         signer = self._signer(authority, now)
-        certificate = x509.load_der_x509_certificate(signer.certificate)
+        certificate = load_own_certificate(signer.certificate)
         next_update = min(now + ANSWER_LIFE, signer.not_after)
         der = build_answer(
             question,
@@ -125,7 +123,7 @@ class OcspResponder:
         signer = OcspSigner(
             authority_id=authority.id,
             serial=serial_hex(serial),
-            certificate=certificate.public_bytes(Encoding.DER),
+            certificate=certificate_der(certificate),
             sealed_key=made.sealed,
             not_before=draft.not_before,
             not_after=draft.not_after,
@@ -160,4 +158,4 @@ def _is_good(signer: OcspSigner, now: datetime) -> bool:
 
 @lru_cache(maxsize=256)
 def _hashes(certificate: bytes) -> frozenset[IssuerHash]:
-    return issuer_hashes(x509.load_der_x509_certificate(certificate))
+    return issuer_hashes(load_own_certificate(certificate))

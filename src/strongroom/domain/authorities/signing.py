@@ -11,9 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.authorities.context import (
     AuthorityContext,
     NamedAuthority,
@@ -21,7 +18,6 @@ from strongroom.domain.authorities.context import (
     chain_of,
     changed_meanwhile,
     current_of,
-    key_id_of,
     pem_of,
     require_able,
     require_unchanged,
@@ -39,9 +35,10 @@ from strongroom.pki.authority import authority_spec
 from strongroom.pki.authority_drafts import build_ca_csr, draft_child
 from strongroom.pki.crl import entry_der
 from strongroom.pki.draft import Draft, new_serial, serial_hex, sign_draft
+from strongroom.pki.encoding import Certificate, SigningRequest, certificate_der, key_identifier, load_own_request
 from strongroom.pki.formats import CertificateFormat, certificate_text
 from strongroom.pki.set_signed import check_signed
-from strongroom.pki.signing_options import SigningOptions, parse_signing_options, signing_defaults
+from strongroom.pki.signing_options import SigningOptions, options_of, parse_signing_options, signing_defaults
 from strongroom.pki.signing_request import load_signing_request
 
 _CHILD: Final = "intermediate_certificate_authority"
@@ -112,13 +109,13 @@ class Signing:
             values, defaults=signing_defaults(document), allow_p224=self._context.allow_p224
         )
         assert authority.csr is not None  # noqa: S101  (intermediates always have one)
-        named, certificate, draft = self._sign(parent, x509.load_der_x509_csr(authority.csr), options)
+        named, certificate, draft = self._sign(parent, load_own_request(authority.csr), options)
         assert named.authority.certificate is not None  # noqa: S101  (it signed)
         return SignedAuthority(
             parent=named,
             authority=replace(
                 authority,
-                certificate=certificate.public_bytes(Encoding.DER),
+                certificate=certificate_der(certificate),
                 chain=(named.authority.certificate, *named.authority.chain),
                 serial=serial_hex(certificate.serial_number),
                 issuer=named.authority.id,
@@ -162,7 +159,7 @@ class Signing:
         options = parse_signing_options(values, allow_p224=allow_p224)
         named, certificate, draft = self._sign(signer, csr, options)
         chain = chain_of(named.authority)
-        pem = pem_of(certificate.public_bytes(Encoding.DER))
+        pem = pem_of(certificate_der(certificate))
         issued = Issued(
             configuration_id=signer.id,
             authority_id=named.authority.id,
@@ -196,7 +193,7 @@ class Signing:
                 field="action_type",
             )
 
-        def look_up(unit: ReadUnit) -> tuple[NamedAuthority, list[x509.Certificate]]:
+        def look_up(unit: ReadUnit) -> tuple[NamedAuthority, list[Certificate]]:
             known = [certificate_of(item) for item in unit.authorities.current() if item.certificate is not None]
             return current_of(unit, configuration), known
 
@@ -204,12 +201,12 @@ class Signing:
         authority = named.authority
         assert authority.csr is not None  # noqa: S101  (intermediates always have one)
         certificate, chain = check_signed(
-            values["certificate"], x509.load_der_x509_csr(authority.csr), self._context.now(), known
+            values["certificate"], load_own_request(authority.csr), self._context.now(), known
         )
         signed = replace(
             authority,
-            certificate=certificate.public_bytes(Encoding.DER),
-            chain=tuple(item.public_bytes(Encoding.DER) for item in chain),
+            certificate=certificate_der(certificate),
+            chain=tuple(certificate_der(item) for item in chain),
             serial=serial_hex(certificate.serial_number),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
@@ -265,10 +262,10 @@ class Signing:
             csr=build_ca_csr(spec, made.key),
             sealed_key=made.sealed,
             external_key=made.external,
-            key_id=key_id_of(made.key.public_key()),
+            key_id=key_identifier(made.key.public_key()),
             created_at=context.now(),
         )
-        signed = self.certify(parent, bare, document, _asked_before(present.authority))
+        signed = self.certify(parent, bare, document, options_of(certificate_of(present.authority)))
 
         def commit(unit: Unit) -> Mapping[str, Any]:
             _refuse_parents(unit, configuration)
@@ -281,8 +278,8 @@ class Signing:
         return Change(commit)
 
     def _sign(
-        self, signer: Configuration, csr: x509.CertificateSigningRequest, options: SigningOptions
-    ) -> tuple[NamedAuthority, x509.Certificate, Draft]:
+        self, signer: Configuration, csr: SigningRequest, options: SigningOptions
+    ) -> tuple[NamedAuthority, Certificate, Draft]:
         context = self._context
         named = context.storage.read(lambda unit: current_of(unit, signer))
         require_able(named, context.now())
@@ -368,21 +365,6 @@ def _next_in_token(crypto_key: Mapping[str, Any] | None, generation: int) -> Map
         )
     others = {name: item for name, item in crypto_key.items() if name != "id"}
     return {**others, "label": f"{crypto_key['label']}-{generation}"}
-
-
-def _asked_before(authority: Authority) -> dict[str, Any]:
-    """Return the options that the next certificate of an intermediate takes over from the present one."""
-    certificate = certificate_of(authority)
-    options: dict[str, Any] = {}
-    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    if constraints.path_length is not None:
-        options["max_path_length"] = constraints.path_length
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return options
-    permitted = [item.value for item in found.permitted_subtrees or () if isinstance(item, x509.DNSName)]
-    return {**options, "permitted_dns_domains": permitted}
 
 
 def _rotated(authority: Authority, document: Mapping[str, Any]) -> dict[str, Any]:
