@@ -19,6 +19,7 @@ class Issuing:
 
     Attributes:
         max_ttl: longest life of what it issues.
+        above: certificates of the authorities above it, as far as they are known.
         crl_url: where its revocation list is; ``None`` to leave it out of certificates, as the others.
         ca_url: where its own certificate is.
         ocsp_url: where its responder is.
@@ -26,6 +27,7 @@ class Issuing:
 
     certificate: x509.Certificate
     max_ttl: timedelta
+    above: tuple[x509.Certificate, ...] = ()
     crl_url: str | None = None
     ca_url: str | None = None
     ocsp_url: str | None = None

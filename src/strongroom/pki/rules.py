@@ -19,15 +19,17 @@ from cryptography.x509.oid import NameOID
 
 from strongroom.kernel.time import add_months, format_rfc3339
 from strongroom.pki import usages
+from strongroom.pki.constraint_rules import check_constraints
 from strongroom.pki.draft import CertifiedKey, Draft
 from strongroom.pki.extensions import build_addresses, build_key_ids, build_key_usage
 from strongroom.pki.issuing import Issuing
 from strongroom.pki.keys import EC_CURVES, RSA_SIZES, KeySpec
 from strongroom.pki.members import shorten, write_duration
 from strongroom.pki.name_rules import Kind, Name, check_names
+from strongroom.pki.names import check_host_or_email, looks_like_name
 from strongroom.pki.profile import Profile
 from strongroom.pki.san_rules import check_alt_names
-from strongroom.pki.subject import build_subject, subject_of
+from strongroom.pki.subject import build_subject, find_common_name, subject_of
 from strongroom.pki.verdicts import Rule, Verdict, failed, passed, skipped
 
 LONGEST_LIFE_MONTHS: Final = 36
@@ -75,6 +77,7 @@ def check_draft(
         _check_common_name(draft, profile, alt_names),
         *check_names(_collect_names(draft, alt_names), profile, caller),
         *check_alt_names(alt_names, profile),
+        *check_constraints(_constrained(draft, alt_names), (issuing.certificate, *issuing.above)),
         _check_key(draft.public_key, profile.key),
         _check_key_usage(draft, profile),
         _check_extended_usages(draft, profile),
@@ -91,6 +94,15 @@ def check_draft(
 def _find(draft: Draft, kind: type[ExtensionT]) -> ExtensionT | None:
     """Return the extension of a kind; `_check_extensions` refuses a second one, and those that only look like it."""
     return next((item.value for item in draft.extensions if type(item.value) is kind), None)
+
+
+def _constrained(draft: Draft, alt_names: list[x509.GeneralName]) -> list[x509.GeneralName]:
+    """Return the names that name constraints are about; verifiers take a host in the common name for one, too."""
+    common_name = find_common_name(draft.subject)
+    if any(isinstance(name, x509.DNSName) for name in alt_names) or not looks_like_name(common_name):
+        return alt_names
+    host = common_name if "@" in common_name else check_host_or_email(common_name)
+    return alt_names if "@" in host else [*alt_names, x509.DNSName(host)]
 
 
 def _check_subject(draft: Draft, profile: Profile) -> Iterator[Verdict]:

@@ -23,6 +23,7 @@ class Rule(StrEnum):
     ALLOWED_OTHER_SANS = "allowed_other_sans"
     SAN_KINDS = "san_kinds"
     SUBJECT = "subject"
+    NAME_CONSTRAINTS = "name_constraints"
     KEY_TYPE = "key_type"
     KEY_USAGE = "key_usage"
     EXT_KEY_USAGE = "ext_key_usage"

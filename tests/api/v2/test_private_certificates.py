@@ -122,3 +122,24 @@ def test_everything_is_deleted_from_the_leaves_up(server: InProcess) -> None:
 
     assert in_use == [409, 409, 409]
     assert gone == [204, 204, 204, 204]
+
+
+def test_name_that_an_authority_above_is_constrained_from_is_refused(server: InProcess) -> None:
+    make_tree(server, allow_any_name=True)
+    constrained = {
+        "action_type": "private_cert_configuration_action_sign_intermediate",
+        "intermediate_certificate_authority": "issuing",
+        "permitted_dns_domains": ["example.com"],
+    }
+    assert server.request("POST", f"{CONFIGURATIONS}/root/actions", constrained).status == 201
+    body = {"secret_type": "private_cert", "name": "first", "certificate_template": "leaves"}
+
+    refused = server.request("POST", SECRETS, {**body, "common_name": "www.example.org"})
+    issued = server.request("POST", SECRETS, {**body, "common_name": "www.example.com"})
+
+    assert refused.status == 400
+    (error,) = refused.json["errors"]
+    assert error["code"] == "template_violation"
+    assert "www.example.org" in error["message"]
+    assert "example.com" in error["message"]
+    assert issued.status == 201, issued.raw

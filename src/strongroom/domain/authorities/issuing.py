@@ -21,6 +21,7 @@ from strongroom.domain.authorities.context import (
     certificate_of,
     chain_of,
     current_of,
+    load_certificate,
     pem_of,
     require_able,
     require_unchanged,
@@ -40,6 +41,7 @@ from strongroom.pki.issuing import Issuing
 from strongroom.pki.keys import IssuedKey, KeySpec, generate_private_key
 from strongroom.pki.leaf import LeafRequest, draft_leaf, parse_leaf_request
 from strongroom.pki.rules import check_draft
+from strongroom.pki.signing_request import certified_key
 from strongroom.pki.verdicts import Verdict, refusal
 
 TEMPLATE: Final = "certificate_template"
@@ -171,14 +173,14 @@ class Issuance:
         request = parse_leaf_request(values, allow_p224=context.allow_p224)
         key: IssuedKey | None = None
         if request.csr is not None:
-            certified: CertifiedKey = request.csr.public_key()  # type: ignore[assignment]  # kinds were checked
+            certified = certified_key(request.csr, field="csr", allow_p224=context.allow_p224)
         elif is_dry:
             certified = _stand_in(profile.key)
         else:
             key = context.keys.make_leaf(profile.key)
             certified = key.public_key()
         issuing = issuing_of(context, issuer)
-        draft = draft_leaf(request, profile, issuing, certified, now)
+        draft = draft_leaf(request, profile, issuing, certified, now, within_limits=False)
         facts = {**caller, "secret_group_id": group_id}
         verdicts = check_draft(draft, profile, issuing=issuing, now=now, caller=facts)
         return Judged(request=request, draft=draft, verdicts=verdicts, template=template, issuer=issuer, key=key)
@@ -191,6 +193,7 @@ def issuing_of(context: AuthorityContext, issuer: NamedAuthority) -> Issuing:
     return Issuing(
         certificate=certificate_of(authority),
         max_ttl=timedelta(seconds=document["max_ttl_seconds"]),
+        above=tuple(map(load_certificate, authority.chain)),
         crl_url=addresses.crl(name, authority) if document.get("crl_distribution_points_encoded") else None,
         ca_url=addresses.certificate(name, authority) if document.get("issuing_certificates_urls_encoded") else None,
         ocsp_url=addresses.ocsp(name) if document.get("ocsp_urls_encoded") else None,
