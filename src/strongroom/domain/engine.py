@@ -46,11 +46,13 @@ class Present:
     Attributes:
         payload: opens the current version's payload; ``None`` if there is none.
         private_state: what the engine kept beside the versions, opened.
+        made_at: when the current version was made; policies count from then.
     """
 
     secret: Secret
     payload: Callable[[], Mapping[str, Any] | None]
     private_state: Callable[[], Mapping[str, Any] | None]
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

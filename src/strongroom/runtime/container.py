@@ -138,6 +138,7 @@ def build(
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),
             authorities.renewal,
+            authorities.lint_steps,
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]

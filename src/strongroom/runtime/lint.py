@@ -30,6 +30,10 @@ class Linter:
     def __init__(self, helpers: Helpers) -> None:
         self._helpers = helpers
 
+    def is_installed(self) -> bool:
+        """Tell whether the extra ``lint`` is there."""
+        return is_installed()
+
     def lint_certificate(self, der: bytes) -> list[Finding]:
         """Return what is wrong with a certificate, the worst first.
 

@@ -50,9 +50,9 @@ class DryRun:
             judged = self._issuance.judge(values, group_id=group_id, caller=caller, is_dry=True)
         except Invalid as error:
             return Evaluation(allowed=False, rules=[_broken(item) for item in error.causes or (error,)])
-        level = profile_of_template(judged.template).lint_level
-        findings = [] if level == "off" else self._linting.of_draft(judged.draft, judged.issuer)
-        is_stopped = level == "error" and any(map(is_error, findings))
+        findings = self._linting.preview(judged.draft, judged.template, judged.issuer)
+        refuses = profile_of_template(judged.template).lint_level == "error"
+        is_stopped = refuses and any(map(is_error, findings))
         return Evaluation(
             allowed=judged.is_allowed and not is_stopped,
             rules=[_shown(item) for item in judged.verdicts],

@@ -27,13 +27,15 @@ from strongroom.domain.authorities.context import (
     require_unchanged,
     require_unrevoked,
 )
-from strongroom.domain.authorities.linting import Linting
+from strongroom.domain.authorities.linting import Linted, Linting, queue_lint
 from strongroom.domain.authorities.model import Issued, IssuedKind
 from strongroom.domain.authorities.templates import AUTHORITY, allowed_groups, profile_of_template
 from strongroom.domain.configurations.model import ConfigKind, Configuration
 from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.domain.secrets.model import Secret
 from strongroom.kernel.errors import ErrorCode, Invalid
-from strongroom.kernel.ids import GroupId, SecretId, VersionId
+from strongroom.kernel.ids import GroupId, VersionId
+from strongroom.kernel.time import format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.draft import CertifiedKey, Draft, new_serial, serial_hex, sign_draft
 from strongroom.pki.formats import certificate_text, private_key_text
@@ -53,6 +55,7 @@ class Leaf:
 
     Attributes:
         payload: members of the payload in the API's spelling.
+        linted: what the linter said, or that it is to be asked.
         record: to be called in the unit that stores the payload.
     """
 
@@ -62,9 +65,10 @@ class Leaf:
     template: Configuration
     issuer: NamedAuthority
     issued_at: datetime
+    linted: Linted
 
-    def record(self, unit: Unit, secret_id: SecretId, version_id: VersionId) -> None:
-        """Record the certificate, if what it was made with is still as it was.
+    def record(self, unit: Unit, secret: Secret, version_id: VersionId) -> None:
+        """Record the certificate, if what it was made with is still as it was; queue its lint, if it wants one.
 
         Raises:
             Conflict: ``stale_version`` if the template or the authority changed meanwhile.
@@ -79,11 +83,14 @@ class Leaf:
                 kind=IssuedKind.LEAF,
                 not_after=self.certificate.not_valid_after_utc,
                 issued_at=self.issued_at,
-                secret_id=secret_id,
+                secret_id=secret.id,
                 version_id=version_id,
                 template_id=self.template.id,
             )
         )
+        shape = self.linted.wanted
+        if shape is not None:
+            queue_lint(unit, shape, der_of(self.certificate), secret, version_id, self.issued_at)
 
 
 @value
@@ -114,13 +121,16 @@ class Issuance:
         self._context = context
         self._linting = linting
 
-    def issue(self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str]) -> Leaf:
+    def issue(
+        self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str], is_automatic: bool = False
+    ) -> Leaf:
         """Make and sign a certificate.
 
         Args:
             values: of the request, in the API's spelling.
             group_id: where its secret lies.
             caller: facts about who asks.
+            is_automatic: nobody looks at the answer: refuse a certificate that the end of its CA would cut short.
 
         Raises:
             Invalid: every broken rule, or the template or CA cannot be used.
@@ -129,8 +139,9 @@ class Issuance:
         refused = refusal(judged.verdicts)
         if refused is not None:
             raise refused
-        if profile_of_template(judged.template).lint_level == "error":
-            self._linting.refuse_errors(judged.draft, judged.issuer)
+        if is_automatic:
+            _require_full_life(judged)
+        linted = self._linting.before_signing(judged.draft, judged.template, judged.issuer)
         context = self._context
         serial = new_serial()
         certificate = sign_draft(judged.draft, context.issuer(judged.issuer.authority), serial)
@@ -141,6 +152,7 @@ class Issuance:
             template=judged.template,
             issuer=judged.issuer,
             issued_at=context.now(),
+            linted=linted,
         )
 
     def judge(
@@ -184,6 +196,21 @@ class Issuance:
         facts = {**caller, "secret_group_id": group_id}
         verdicts = check_draft(draft, profile, issuing=issuing, now=now, caller=facts)
         return Judged(request=request, draft=draft, verdicts=verdicts, template=template, issuer=issuer, key=key)
+
+
+def _require_full_life(judged: Judged) -> None:
+    """Refuse a certificate whose life the end of its CA would cut short.
+
+    Source: contract domain section 5.7: automatic rotation stops then, and people have to hear of it in time.
+    """
+    name, end = judged.issuer.configuration.name, judged.issuer.authority.not_after
+    if end is not None and judged.draft.not_after >= end:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The certificate authority {name} ends at {format_rfc3339(end)}, too soon for another certificate of "
+            "full life.",
+            hint="Rotate or replace the certificate authority; rotating the certificate by hand gives a shorter one.",
+        )
 
 
 def issuing_of(context: AuthorityContext, issuer: NamedAuthority) -> Issuing:

@@ -7,7 +7,7 @@ from strongroom.domain.authorities.context import AuthorityContext
 from strongroom.domain.authorities.crls import CrlRenewal, Crls
 from strongroom.domain.authorities.evaluating import DryRun
 from strongroom.domain.authorities.issuing import Issuance
-from strongroom.domain.authorities.linting import Linter, Linting
+from strongroom.domain.authorities.linting import Linter, Linting, LintSteps
 from strongroom.domain.authorities.ocsp import OcspResponder
 from strongroom.domain.authorities.publishing import Publishing
 from strongroom.domain.authorities.revoking import Revocation
@@ -26,6 +26,7 @@ class AuthorityServices:
     revocation: Revocation
     crls: Crls
     renewal: CrlRenewal
+    lint_steps: LintSteps
     publishing: Publishing
     ocsp: OcspResponder
     authorities: AuthorityConfigurations
@@ -44,6 +45,7 @@ class AuthorityServices:
             revocation=Revocation(context),
             crls=crls,
             renewal=CrlRenewal(context, crls),
+            lint_steps=LintSteps(context, linting),
             publishing=Publishing(context, crls),
             ocsp=OcspResponder(context),
             authorities=AuthorityConfigurations(context, crls, Signing(context)),

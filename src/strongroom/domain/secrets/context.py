@@ -59,7 +59,8 @@ class Context:
                 return None
             return self.vault.open_state(secret.id, secret.private_state)
 
-        return Present(secret=secret, payload=payload, private_state=private_state)
+        made_at = stored.version.created_at if stored is not None else None
+        return Present(secret=secret, payload=payload, private_state=private_state, made_at=made_at)
 
 
 @value

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from strongroom.domain.authorities.issuing import TEMPLATE, Issuance, Leaf
+from strongroom.domain.authorities.linting import FINDINGS
 from strongroom.domain.engine import NewValues, Patched, Prepared, Present, Work
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.model import Secret, SecretType
@@ -14,7 +15,7 @@ from strongroom.domain.secrets.rotation import OFF, check_interval_policy, next_
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.ids import VersionId
 from strongroom.kernel.result import Notice
-from strongroom.kernel.time import format_rfc3339, parse_rfc3339
+from strongroom.kernel.time import format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.inspect import inspect_certificate
 
@@ -61,8 +62,9 @@ class PrivateCertificateEngine:
         problems.raise_any()
         request = {name: new.values[name] for name in _REQUEST if new.values.get(name) is not None}
         leaf = self._issuance.issue(request, group_id=new.group_id, caller=new.caller)
-        state = {_STATE_REQUEST: request, _STATE_CALLER: dict(new.caller)}
-        return _prepared(leaf, rotation, state)
+        timing = _timing(rotation, leaf.issued_at, leaf.certificate.not_valid_after_utc)
+        timing.require_in_time()
+        return _prepared(leaf, rotation, timing, {_STATE_REQUEST: request, _STATE_CALLER: dict(new.caller)})
 
     def prepare_version(self, work: Work, present: Present, new: NewValues) -> Prepared:
         """Issue the next certificate: the request of the creation, judged by the template of today."""
@@ -74,11 +76,10 @@ class PrivateCertificateEngine:
             request["csr"] = new.values["csr"]
         # A policy renews for whoever asked at first; a person answers for himself.
         caller = state[_STATE_CALLER] if new.automatic else new.caller
-        leaf = self._issuance.issue(request, group_id=new.group_id, caller=caller)
+        leaf = self._issuance.issue(request, group_id=new.group_id, caller=caller, is_automatic=new.automatic)
         rotation = present.secret.rotation or OFF
-        if new.automatic:
-            _require_full_life(leaf)
-        return _prepared(leaf, rotation, {_STATE_REQUEST: request, _STATE_CALLER: dict(caller)}, relies=True)
+        timing = _timing(rotation, leaf.issued_at, leaf.certificate.not_valid_after_utc)
+        return _prepared(leaf, rotation, timing, {_STATE_REQUEST: request, _STATE_CALLER: dict(caller)}, relies=True)
 
     def prepare_restore(self, work: Work, present: Present, payload: Mapping[str, Any]) -> Prepared:
         """Refuse; a certificate is issued anew instead."""
@@ -92,8 +93,8 @@ class PrivateCertificateEngine:
         secret = present.secret
         if secret.expires_at is None:
             return Patched(attributes=secret.attributes, rotation=rotation, expires_at=None)
-        issued_at = parse_rfc3339(secret.attributes["validity"]["not_before"], field="validity")
-        timing = _timing(rotation, issued_at, secret.expires_at)
+        timing = _timing(rotation, present.made_at or secret.created_at, secret.expires_at)
+        timing.require_in_time()
         return Patched(
             attributes=secret.attributes,
             rotation=rotation,
@@ -103,9 +104,60 @@ class PrivateCertificateEngine:
         )
 
 
-def _prepared(leaf: Leaf, rotation: Mapping[str, Any], state: Mapping[str, Any], *, relies: bool = False) -> Prepared:
+@value
+class _Timing:
+    """When a policy fires at the latest, and what is to be said about it.
+
+    Attributes:
+        rotate_before: leaves some time before the end of the certificate, whatever the interval.
+        refusal: why nobody may set this policy on this certificate.
+    """
+
+    rotate_before: datetime | None = None
+    warnings: tuple[Notice, ...] = ()
+    refusal: Invalid | None = None
+
+    def require_in_time(self) -> None:
+        """Refuse a policy that would fire after the end of its certificate.
+
+        Raises:
+            Invalid: it would.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def _timing(rotation: Mapping[str, Any], made_at: datetime, not_after: datetime) -> _Timing:
+    """Hold a policy against the life of its certificate.
+
+    One that was set on an earlier certificate may be too long for the next: months differ, templates change, the CA
+    ends. It is not refused then, it fires before the end. Source: design, section 8 ("interval of a rotation policy").
+    """
+    first = next_rotation(rotation, made_at)
+    if first is None:
+        return _Timing()
+    latest = not_after - min(_SOON, (not_after - made_at) / 10)
+    if first <= latest:
+        return _Timing(rotate_before=latest)
+    notice = Notice(
+        code="rotation_at_end_of_life",
+        message="The certificate lives no longer than the rotation interval: it is rotated shortly before its end. "
+        "A shorter interval leaves time for mistakes.",
+    )
+    refusal = Invalid(
+        ErrorCode.INVALID_FIELD,
+        f"rotation.interval of {rotation['interval']} {rotation['unit']} is longer than the life of the "
+        f"certificate, which ends at {format_rfc3339(not_after)}.",
+        field="rotation.interval",
+        hint="Choose a shorter interval, or a longer ttl.",
+    )
+    return _Timing(rotate_before=latest, warnings=(notice,), refusal=refusal if first > not_after + _SLACK else None)
+
+
+def _prepared(
+    leaf: Leaf, rotation: Mapping[str, Any], timing: _Timing, state: Mapping[str, Any], *, relies: bool = False
+) -> Prepared:
     facts = inspect_certificate(leaf.certificate)
-    timing = _timing(rotation, leaf.issued_at, facts.not_after)
     version_attributes: dict[str, Any] = {
         "serial_number": facts.serial_number,
         "validity": {
@@ -124,8 +176,12 @@ def _prepared(leaf: Leaf, rotation: Mapping[str, Any], state: Mapping[str, Any],
         **version_attributes,
     }
 
+    if leaf.linted.findings is not None:
+        # Of the version alone, after the secret's attributes have taken the others over.
+        version_attributes[FINDINGS] = list(leaf.linted.findings)
+
     def on_commit(unit: Unit, secret: Secret, version_id: VersionId) -> None:
-        leaf.record(unit, secret.id, version_id)
+        leaf.record(unit, secret, version_id)
 
     return Prepared(
         payload=leaf.payload,
@@ -139,56 +195,3 @@ def _prepared(leaf: Leaf, rotation: Mapping[str, Any], state: Mapping[str, Any],
         relies_on_secret=relies,
         on_commit=on_commit,
     )
-
-
-@value
-class _Timing:
-    """When a policy fires at the latest, and what is to be said about it."""
-
-    rotate_before: datetime | None = None
-    warnings: tuple[Notice, ...] = ()
-
-
-def _timing(rotation: Mapping[str, Any], issued_at: datetime, not_after: datetime) -> _Timing:
-    """Hold a policy against the life of its certificate.
-
-    Raises:
-        Invalid: the policy would fire after the certificate's end.
-
-    Source: design, section 8 ("interval of a rotation policy").
-    """
-    first = next_rotation(rotation, issued_at)
-    if first is None:
-        return _Timing()
-    margin = min(_SOON, (not_after - issued_at) / 10)
-    if first > not_after + _SLACK:
-        raise Invalid(
-            ErrorCode.INVALID_FIELD,
-            f"rotation.interval of {rotation['interval']} {rotation['unit']} is longer than the life of the "
-            f"certificate, which ends at {format_rfc3339(not_after)}.",
-            field="rotation.interval",
-            hint="Choose a shorter interval, or a longer ttl.",
-        )
-    if first <= not_after - margin:
-        return _Timing()
-    notice = Notice(
-        code="rotation_at_end_of_life",
-        message="The rotation interval is as long as the certificate lives: it is rotated shortly before its end. "
-        "A shorter interval leaves time for mistakes.",
-    )
-    return _Timing(rotate_before=not_after - margin, warnings=(notice,))
-
-
-def _require_full_life(leaf: Leaf) -> None:
-    """Refuse an automatic rotation whose certificate the end of its CA would cut short.
-
-    Source: contract domain section 5.7: people have to hear of it in time.
-    """
-    authority = leaf.issuer.authority
-    if authority.not_after is not None and leaf.certificate.not_valid_after_utc >= authority.not_after:
-        raise Invalid(
-            ErrorCode.STATE_FORBIDS,
-            f"The certificate authority {leaf.issuer.configuration.name} ends at "
-            f"{format_rfc3339(authority.not_after)}, too soon for another certificate of full life. Rotate or replace "
-            "the certificate authority.",
-        )
