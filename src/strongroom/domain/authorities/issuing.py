@@ -12,9 +12,6 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.authorities.context import (
     AuthorityContext,
     NamedAuthority,
@@ -38,6 +35,7 @@ from strongroom.kernel.ids import GroupId, VersionId
 from strongroom.kernel.time import format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.draft import CertifiedKey, Draft, new_serial, serial_hex, sign_draft
+from strongroom.pki.encoding import Certificate, certificate_der
 from strongroom.pki.formats import certificate_text, private_key_text
 from strongroom.pki.issuing import Issuing
 from strongroom.pki.keys import IssuedKey, KeySpec, generate_private_key
@@ -59,7 +57,7 @@ class Leaf:
         record: to be called in the unit that stores the payload.
     """
 
-    certificate: x509.Certificate
+    certificate: Certificate
     serial: int
     payload: Mapping[str, Any] = field(repr=False)
     template: Configuration
@@ -90,7 +88,7 @@ class Leaf:
         )
         shape = self.linted.wanted
         if shape is not None:
-            queue_lint(unit, shape, der_of(self.certificate), secret, version_id, self.issued_at)
+            queue_lint(unit, shape, certificate_der(self.certificate), secret, version_id, self.issued_at)
 
 
 @value
@@ -246,18 +244,13 @@ def _stand_in(spec: KeySpec) -> CertifiedKey:
     return generate_private_key(spec).public_key()
 
 
-def _payload(judged: Judged, certificate: x509.Certificate) -> dict[str, Any]:
+def _payload(judged: Judged, certificate: Certificate) -> dict[str, Any]:
     chain = chain_of(judged.issuer.authority)
     request = judged.request
     key = None if judged.key is None else private_key_text(judged.key, request.private_key_format)
     return {
-        "certificate": certificate_text(pem_of(der_of(certificate)), chain, request.format, private_key=key),
+        "certificate": certificate_text(pem_of(certificate_der(certificate)), chain, request.format, private_key=key),
         "private_key": key or "",
         "issuing_ca": chain[0],
         "ca_chain": chain,
     }
-
-
-def der_of(certificate: x509.Certificate) -> bytes:
-    """Return a certificate as DER."""
-    return certificate.public_bytes(Encoding.DER)
