@@ -24,6 +24,13 @@ from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind
 from strongroom.domain.authorities.signing import Action, Signing
 from strongroom.domain.authorities.templates import AUTHORITY
+from strongroom.domain.authorities.token_keys import (
+    CRYPTO_KEY,
+    hold_pin,
+    release_pin,
+    require_unshared,
+    require_usable,
+)
 from strongroom.domain.change import Change
 from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
@@ -37,8 +44,6 @@ from strongroom.pki.draft import Issuer, new_serial, serial_hex, sign_draft
 from strongroom.pki.encoding import certificate_der, key_identifier
 from strongroom.pki.formats import CertificateFormat, certificate_text, serial_text
 from strongroom.pki.inspect import inspect_certificate
-
-_CRYPTO_KEY: Final = "crypto_key"
 
 
 class AuthorityConfigurations:
@@ -60,10 +65,10 @@ class AuthorityConfigurations:
         """Make a CA: its key, and its certificate or signing request."""
         is_root = new.config_type is ConfigType.ROOT_CA
         document, spec = parse_authority(new.values, root=is_root, allow_p224=self._context.allow_p224)
-        external = new.values.get(_CRYPTO_KEY)
+        external = new.values.get(CRYPTO_KEY)
         if external is not None:
-            _require_supported(external)
-            document = {**document, _CRYPTO_KEY: external}
+            self._context.storage.look(lambda unit: require_usable(unit, new.by, external))
+            document = {**document, CRYPTO_KEY: external}
         if is_root:
             return self._new_root(new, document, spec)
         return self._new_intermediate(new, document, spec)
@@ -78,6 +83,10 @@ class AuthorityConfigurations:
         if any(before.document.get(name) != after.document.get(name) for name in deciding):
             for authority in unit.authorities.generations(after.id):
                 unit.authorities.want_crl(authority.id)
+
+    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+        """Let go of the secret with the PIN of its token."""
+        release_pin(unit, configuration)
 
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
         """Return the CAs below it and the templates that issue with it."""
@@ -124,7 +133,7 @@ class AuthorityConfigurations:
     def _new_root(
         self, new: NewConfiguration, document: Mapping[str, Any], spec: AuthoritySpec
     ) -> PreparedConfiguration:
-        context, external = self._context, document.get(_CRYPTO_KEY)
+        context, external = self._context, document.get(CRYPTO_KEY)
         authority_id = AuthorityId(new_uuid())
         made = context.keys.make(authority_id, spec.key, external)
         now = context.now()
@@ -146,7 +155,9 @@ class AuthorityConfigurations:
             created_at=now,
         )
 
-        def on_commit(unit: Unit, _: Configuration) -> None:
+        def on_commit(unit: Unit, configuration: Configuration) -> None:
+            hold_pin(unit, configuration)
+            require_unshared(unit, made)
             unit.authorities.add(authority)
             unit.authorities.add_issued(
                 Issued(
@@ -164,7 +175,7 @@ class AuthorityConfigurations:
     def _new_intermediate(
         self, new: NewConfiguration, document: Mapping[str, Any], spec: AuthoritySpec
     ) -> PreparedConfiguration:
-        context, external = self._context, document.get(_CRYPTO_KEY)
+        context, external = self._context, document.get(CRYPTO_KEY)
         parent = self._parent(document)
         authority_id = AuthorityId(new_uuid())
         made = context.keys.make(authority_id, spec.key, external)
@@ -182,8 +193,10 @@ class AuthorityConfigurations:
         if parent is not None and document["auto_sign"]:
             signed = self._signing.certify(parent, authority, document, {})
 
-        def on_commit(unit: Unit, _: Configuration) -> None:
+        def on_commit(unit: Unit, configuration: Configuration) -> None:
             self._parent(document, unit)
+            hold_pin(unit, configuration)
+            require_unshared(unit, made)
             unit.authorities.add(authority)
             if signed is not None:
                 signed.record(unit)
@@ -256,13 +269,3 @@ def is_child(item: Configuration, parent: Configuration) -> bool:
     """Tell whether an intermediate is signed, or is to be signed, by a CA of this instance."""
     document = item.document
     return document.get("signing_method") == "internal" and document.get("issuer") == parent.name
-
-
-def _require_supported(external: Mapping[str, Any]) -> None:
-    kind = external["provider"]["type"]
-    if kind != "pkcs11":
-        raise Invalid(
-            ErrorCode.NOT_SUPPORTED,
-            f"crypto_key.provider.type {kind} is not supported on this server; pkcs11 is.",
-            field="crypto_key.provider.type",
-        )

@@ -28,7 +28,7 @@ class Pins:
         """
         found = self._storage.read(lambda unit: unit.secrets.find_current(secret_id))
         if found is None or found.secret.secret_type is not SecretType.ARBITRARY:
-            raise Invalid(ErrorCode.INVALID_FIELD, f"{_FIELD} names no arbitrary secret: {secret_id}.", field=_FIELD)
+            raise no_pin(secret_id)
         if found.sealed is None:
             raise Invalid(
                 ErrorCode.PAYLOAD_NOT_AVAILABLE,
@@ -36,3 +36,8 @@ class Pins:
                 field=_FIELD,
             )
         return str(self._vault.open_payload(found.version.id, found.sealed)["payload"])
+
+
+def no_pin(secret_id: SecretId) -> Invalid:
+    """Return the refusal of something that is not a secret with a PIN."""
+    return Invalid(ErrorCode.INVALID_FIELD, f"{_FIELD} names no arbitrary secret: {secret_id}.", field=_FIELD)

@@ -25,6 +25,7 @@ from strongroom.domain.authorities.context import (
 )
 from strongroom.domain.authorities.issuing import issuing_of
 from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind
+from strongroom.domain.authorities.token_keys import CRYPTO_KEY, next_in_token, require_unshared
 from strongroom.domain.change import Change
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
 from strongroom.domain.ports import ReadUnit, Unit
@@ -254,7 +255,7 @@ class Signing:
         spec = authority_spec(document)
         authority_id = AuthorityId(new_uuid())
         generation = present.authority.generation + 1
-        made = context.keys.make(authority_id, spec.key, _next_in_token(document.get("crypto_key"), generation))
+        made = context.keys.make(authority_id, spec.key, next_in_token(document.get(CRYPTO_KEY), generation))
         bare = Authority(
             id=authority_id,
             configuration_id=configuration.id,
@@ -271,6 +272,7 @@ class Signing:
             _refuse_parents(unit, configuration)
             require_unchanged(unit, configuration)
             require_unrevoked(unit, present.authority)
+            require_unshared(unit, made)
             unit.authorities.add(bare)
             signed.record(unit)
             return {"name": configuration.name, "config": _rotated(signed.authority, document)}
@@ -346,25 +348,6 @@ def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
             "move over.",
             field="action_type",
         )
-
-
-def _next_in_token(crypto_key: Mapping[str, Any] | None, generation: int) -> Mapping[str, Any] | None:
-    """Return where in its token the next key of a CA goes: beside the present one, under a name of its own.
-
-    Raises:
-        Invalid: the configuration does not allow keys to be generated, or has no label to name one by.
-    """
-    if crypto_key is None:
-        return None
-    if not crypto_key.get("allow_generate_key") or "label" not in crypto_key:
-        raise Invalid(
-            ErrorCode.STATE_FORBIDS,
-            "The certificate authority cannot be rotated: its next key has to be generated in the token, which its "
-            "crypto_key allows only with a label and allow_generate_key.",
-            field="action_type",
-        )
-    others = {name: item for name, item in crypto_key.items() if name != "id"}
-    return {**others, "label": f"{crypto_key['label']}-{generation}"}
 
 
 def _rotated(authority: Authority, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class ConfigurationEngine(Protocol):
         """Write what follows from a change."""
         ...
 
+    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+        """Write what follows from deleting it; it is still there."""
+        ...
+
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
         """Return, in words, what stands against deleting it."""
         ...

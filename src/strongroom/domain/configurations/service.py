@@ -157,6 +157,7 @@ class Configurations:
                     f"The configuration {now.name} is in use by {', '.join(dependants)}.",
                     hint="Delete these first.",
                 )
+            engine.deleted(unit, now)
             unit.configurations.remove(now.id)
 
         return Change(commit)

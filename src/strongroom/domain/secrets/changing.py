@@ -23,6 +23,7 @@ from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
+from strongroom.domain.secrets.references import require_unreferenced
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 
@@ -121,7 +122,7 @@ class SecretChanges:
         return Change(commit)
 
     def delete(self, principal: Principal, secret: Secret) -> Change[Refused | None]:
-        """Prepare deleting a secret with all versions."""
+        """Prepare deleting a secret with all versions, unless it is locked or a configuration uses it."""
 
         def commit(unit: Unit) -> Refused | None:
             at = self._context.now()
@@ -132,6 +133,7 @@ class SecretChanges:
                     unit, EventType.DELETION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
                 )
                 return Refused(refusal)
+            require_unreferenced(now)
             unit.secrets.remove(now.id)
             self._context.outbox.emit(unit, EventType.DELETED, now, by=principal.iam_id, at=at)
             return None
@@ -179,9 +181,12 @@ class SecretChanges:
         return common, problems
 
     def _next(self, unit: Unit, secret: Secret, latest: datetime | None) -> datetime | None:
-        if secret.state is State.DESTROYED and secret.secret_type not in CERTIFICATE_TYPES:
+        is_certificate = secret.secret_type in CERTIFICATE_TYPES
+        if secret.state is State.DEACTIVATED or (secret.state is State.DESTROYED and not is_certificate):
             return None
         current = secret.current_version_id
         version = unit.versions.find(secret.id, current) if current is not None else None
         made_at = version.created_at if version is not None else secret.created_at
-        return next_rotation(secret.rotation, made_at, latest=latest)
+        # A new policy never rotates a certificate at once. Source: contract domain section 6.
+        after = self._context.now() if is_certificate else None
+        return next_rotation(secret.rotation, made_at, latest=latest, after=after)

@@ -18,6 +18,7 @@ from strongroom.domain.secrets.context import Context, VersionView, changed_mean
 from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version, VersionAlias
+from strongroom.domain.secrets.references import keep_references
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.ids import VersionId, new_uuid
@@ -107,7 +108,7 @@ class SecretRotation:
             saved = unit.secrets.save(
                 replace(
                     now,
-                    attributes=prepared.attributes,
+                    attributes=keep_references(now, prepared.attributes),
                     rotation=prepared.rotation,
                     private_state=sealed_state if sealed_state is not None else now.private_state,
                     warnings=prepared.warnings,
