@@ -7,25 +7,20 @@ Source: design, section 3 ("lint").
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from strongroom.domain.authorities.context import NamedAuthority
 from strongroom.domain.configurations.model import Configuration
 from strongroom.pki.draft import Draft
 from strongroom.pki.inspect import name_public_key
-from strongroom.pki.names import NameProblem, check_host
+from strongroom.pki.name_kinds import name_kinds
 
 Findings = Sequence[dict[str, str]]
 
 _MOST_SHAPES: Final = 1000
 """Kept at once. Each is a template in one state, so a thousand of them are no ordinary day."""
-_LONG_COMMON_NAME: Final = 64
-"""RFC 5280 appendix A.1 (``ub-common-name``); the compatible API takes longer ones."""
 
 
 def shape_of(draft: Draft, template: Configuration, issuer: NamedAuthority) -> str:
@@ -35,35 +30,9 @@ def shape_of(draft: Draft, template: Configuration, issuer: NamedAuthority) -> s
             f"{template.id}.{template.row_version}",
             f"{issuer.authority.id}.{issuer.configuration.row_version}",
             name_public_key(draft.public_key),
-            *sorted(set(_kinds(draft))),
+            *sorted(set(name_kinds(draft))),
         )
     )
-
-
-def _kinds(draft: Draft) -> Iterator[str]:
-    for attribute in draft.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        yield "long-cn" if len(attribute.value) > _LONG_COMMON_NAME else "cn"
-    for extension in draft.extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            yield from map(_kind, extension.value)
-
-
-def _kind(name: x509.GeneralName) -> str:
-    match name:
-        case x509.DNSName(value=text):
-            return f"{'wildcard' if text.startswith('*') else 'host'}{'' if _is_host(text) else '-odd'}"
-        case x509.IPAddress(value=address):
-            return f"ip{address.version}"
-        case _:
-            return type(name).__name__.lower()
-
-
-def _is_host(text: str) -> bool:
-    try:
-        check_host(text)
-    except NameProblem:
-        return False
-    return True
 
 
 class KnownFindings:

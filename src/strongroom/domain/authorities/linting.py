@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from strongroom.domain.authorities.context import AuthorityContext, NamedAuthority
 from strongroom.domain.authorities.lint_shapes import Findings, KnownFindings, shape_of
 from strongroom.domain.authorities.templates import profile_of_template
@@ -26,6 +24,7 @@ from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import VersionId
 from strongroom.kernel.value import value
 from strongroom.pki.draft import Draft
+from strongroom.pki.encoding import certificate_der
 from strongroom.pki.rehearsal import rehearse
 
 LINT: Final = "certificate.lint"
@@ -78,7 +77,7 @@ class Linting:
             Unavailable: the linter is not installed.
         """
         rehearsed = rehearse(draft, self._context.issuer(issuer.authority))
-        return self._linter.lint_certificate(rehearsed.public_bytes(Encoding.DER))
+        return self._linter.lint_certificate(certificate_der(rehearsed))
 
     def preview(self, draft: Draft, template: Configuration, issuer: NamedAuthority) -> list[dict[str, str]]:
         """Return the findings that a certificate would get, for a dry run.
