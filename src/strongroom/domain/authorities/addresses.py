@@ -15,8 +15,9 @@ OCSP = "/ocsp"
 class Addresses:
     """Makes the addresses that are written into certificates.
 
-    The first key of a CA has the contract's plain addresses. A certificate must for ever lead to the list that is
-    signed by the key that signed it, so those of later keys name the key.
+    A certificate must for ever lead to the certificate and to the list of the key that signed it. The plain address of
+    a CA certificate gives the newest, so the one in certificates always names the key. The plain address of a list
+    gives that of the first key, as the contract has it; later keys are named.
 
     Attributes:
         base: scheme, host and port, without a path.
@@ -25,11 +26,12 @@ class Addresses:
     base: str
 
     def crl(self, name: str, authority: Authority) -> str:
-        """Return where the revocation list is."""
-        return f"{self.base}{CA_FILES}/{quote(name)}/crl{_key(authority)}"
+        """Return where the revocation list of a key is."""
+        first = authority.generation == 1
+        return f"{self.base}{CA_FILES}/{quote(name)}/crl{'' if first else _key(authority)}"
 
     def certificate(self, name: str, authority: Authority) -> str:
-        """Return where the CA certificate is."""
+        """Return where the CA certificate of a key is."""
         return f"{self.base}{CA_FILES}/{quote(name)}/ca{_key(authority)}"
 
     def ocsp(self, name: str) -> str:
@@ -38,4 +40,4 @@ class Addresses:
 
 
 def _key(authority: Authority) -> str:
-    return "" if authority.generation == 1 else f"?key={authority.key_id}"
+    return f"?key={authority.key_id}"
