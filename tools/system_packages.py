@@ -23,6 +23,7 @@ PLACES = {
     "postgresql": (Path("/usr/lib/postgresql"), "*/bin/postgres"),
     "softhsm2": (Path("/usr"), "bin/softhsm2-util"),
     "gnutls-bin": (Path("/usr"), "bin/certtool"),
+    "nginx-light": (Path("/usr"), "sbin/nginx"),
 }
 
 
