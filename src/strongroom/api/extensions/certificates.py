@@ -16,8 +16,8 @@ from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require_group
 from strongroom.domain.audit.record import Target
 from strongroom.domain.authorities.templates import templates_for
+from strongroom.domain.configurations.model import ConfigurationQuery
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId
-from strongroom.kernel.result import Page
 from strongroom.kernel.time import format_rfc3339
 
 _TAG: Final = "Private certificates"
@@ -26,9 +26,8 @@ _TAG: Final = "Private certificates"
 def _list_templates(call: Call) -> Reply:
     query = call.parse_query(CertificateTemplatesQuery)
     scope = call.scope()
-    found = call.services.storage.read(lambda unit: templates_for(unit, scope))
-    shown = found[query.offset : query.offset + query.limit]
-    page = Page(items=shown, total=len(found), limit=query.limit, offset=query.offset)
+    wanted = ConfigurationQuery(limit=query.limit, offset=query.offset)
+    page = call.services.storage.read(lambda unit: templates_for(unit, scope, wanted))
     return Reply(body=page_body(call, page, "certificate_templates", certificate_template))
 
 

@@ -204,6 +204,8 @@ GROUP_ACTIONS: Final = frozenset(
         _A.SECRET_TASK_READ,
         _A.SECRET_TASK_UPDATE,
         _A.SECRET_TASK_DELETE,
+        # The certificate templates that the group may use, and nothing else.
+        _A.CONFIGURATIONS_LIST,
         _A.ENDPOINTS_VIEW,
         _A.JOBS_LIST,
         _A.JOB_ACTION_CREATE,

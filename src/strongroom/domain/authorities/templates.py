@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,14 +12,16 @@ from strongroom.domain.authorities.context import AuthorityContext
 from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.change import Change
 from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration
-from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
+from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import ConfigurationId, GroupId
+from strongroom.kernel.result import Page
 from strongroom.pki.profile import Profile, parse_template, patch_template, profile_of
 
 AUTHORITY: Final = "certificate_authority"
 _SHOWN_USERS: Final = 5
+_ALL: Final = 2**31 - 1
 
 
 class TemplateConfigurations:
@@ -50,6 +53,9 @@ class TemplateConfigurations:
 
     def patched(self, unit: Unit, before: Configuration, after: Configuration) -> None:
         """Do nothing: certificates that exist stay as they are."""
+
+    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+        """Do nothing: nothing hangs on a template that could be deleted."""
 
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
         """Return the private certificates, not destroyed, that name the template."""
@@ -91,12 +97,17 @@ def _require_authority(unit: ReadUnit, name: str) -> None:
         )
 
 
-def templates_for(unit: ReadUnit, scope: Scope) -> list[Configuration]:
-    """Return the templates with which a caller may create certificates in some group, oldest first."""
-    found = unit.configurations.of_kind(ConfigKind.TEMPLATE)
+def templates_for(unit: ReadUnit, scope: Scope, query: ConfigurationQuery) -> Page[Configuration]:
+    """Return one page of the templates that allow certificates in some group of a caller's scope."""
+    asked_for = query.config_types is None or ConfigType.TEMPLATE in query.config_types
+    wanted = replace(query, config_types=frozenset({ConfigType.TEMPLATE}) if asked_for else frozenset())
     if scope.everywhere:
-        return list(found)
-    return [item for item in found if not (groups := allowed_groups(item)) or any(map(scope.covers, groups))]
+        return unit.configurations.page(wanted)
+    # Which groups a template allows stands in its document; there are few templates.
+    every = unit.configurations.page(replace(wanted, limit=_ALL, offset=0)).items
+    found = [item for item in every if not (groups := allowed_groups(item)) or any(map(scope.covers, groups))]
+    shown = found[query.offset : query.offset + query.limit]
+    return Page(items=shown, total=len(found), limit=query.limit, offset=query.offset)
 
 
 def allowed_groups(template: Configuration) -> tuple[GroupId, ...]:

@@ -18,7 +18,6 @@ from strongroom.domain.configurations.model import ConfigType, Configuration, Co
 from strongroom.domain.configurations.service import Shown
 from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.errors import ErrorCode, Forbidden
-from strongroom.kernel.result import Page
 
 EXTENSIONS_HEADER: Final = "X-Strongroom-Extensions"
 _TARGET: Final = "configuration"
@@ -75,8 +74,6 @@ def _create(call: Call) -> Pending:
 
 def _list(call: Call) -> Reply:
     query = call.parse_query(schemas.ConfigurationsQuery)
-    if not call.scope().everywhere:
-        return _list_for_issuing(call, query)
     engines = parse_list(query.secret_types, field="secret_types", most=len(SecretType))
     wanted = ConfigurationQuery(
         limit=query.limit,
@@ -85,6 +82,8 @@ def _list(call: Call) -> Reply:
         search=parse_search(query.search),
         sort=parse_sort(query.sort, _SORT_KEYS),
     )
+    if not call.scope().everywhere:
+        return _list_for_issuing(call, wanted)
     service = call.services.configurations
     page = call.services.storage.read(lambda unit: service.page(unit, wanted))
     return Reply(
@@ -97,8 +96,8 @@ def _list(call: Call) -> Reply:
     )
 
 
-def _list_for_issuing(call: Call, query: schemas.ConfigurationsQuery) -> Reply:
-    """List, for a caller with group roles only, names and types of what its groups may use."""
+def _list_for_issuing(call: Call, wanted: ConfigurationQuery) -> Reply:
+    """List, for a caller with group roles only, what its groups may use."""
     scope = call.scope()
     if not _knows_extensions(call):
         raise Forbidden(
@@ -106,9 +105,7 @@ def _list_for_issuing(call: Call, query: schemas.ConfigurationsQuery) -> Reply:
             "You are not allowed to list configurations: that needs a role on the instance.",
             hint=f"With the header {EXTENSIONS_HEADER}: 1 you see the templates that your groups may use.",
         )
-    found = call.services.storage.read(lambda unit: templates_for(unit, scope))
-    shown = found[query.offset : query.offset + query.limit]
-    page = Page(items=shown, total=len(found), limit=query.limit, offset=query.offset)
+    page = call.services.storage.read(lambda unit: templates_for(unit, scope, wanted))
     return Reply(body=page_body(call, page, "configurations", configuration_metadata))
 
 
