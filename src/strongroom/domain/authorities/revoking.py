@@ -63,6 +63,14 @@ class Revocation:
         return Change(commit)
 
 
+def state_of_certificate(version: Version, now: datetime) -> State:
+    """Return the state of one version of a private certificate: each is revoked and expires on its own."""
+    if REVOKED_SECONDS in version.attributes:
+        return State.DEACTIVATED
+    is_over = version.expires_at is not None and version.expires_at <= now
+    return State.DESTROYED if is_over else State.ACTIVE
+
+
 def _revoke(unit: Unit, secret: Secret, version: Version, at: datetime) -> None:
     if REVOKED_SECONDS in version.attributes:
         raise Invalid(ErrorCode.STATE_FORBIDS, "The certificate is revoked already.")
@@ -85,6 +93,7 @@ def _revoke(unit: Unit, secret: Secret, version: Version, at: datetime) -> None:
             state=State.DEACTIVATED,
             attributes={**secret.attributes, **stamp},
             next_rotation_at=None,
+            rotation_status="none",
             updated_at=at,
         )
     )

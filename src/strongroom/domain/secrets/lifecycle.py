@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.principals import SYSTEM
@@ -32,7 +32,6 @@ _LOOK_AGAIN: Final = timedelta(minutes=1)
 """How soon something that a lock held back notices that the lock is gone."""
 _TELL_AGAIN: Final = timedelta(days=1)
 _NEXT_TRY: Final = timedelta(days=1)
-_TOLD_AT: Final = "told_at"
 
 _Due = Callable[[ReadUnit, datetime], Sequence[SecretId]]
 
@@ -86,8 +85,8 @@ class ExpirySteps:
         certificate = secret.secret_type in CERTIFICATE_TYPES
         if secret.locks_total and not certificate:
             reason = locked().detail
-            told_at = _tell(self._context.outbox, unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
-            return Waiting("the locks on the secret", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
+            told = _tell(self._context.outbox, unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
+            return Waiting("the locks on the secret", now + _LOOK_AGAIN, told)
         unit.versions.erase_payloads_except(secret.id, ())
         unit.secrets.save(
             replace(
@@ -115,10 +114,17 @@ class RotationSteps:
 
     def run(self, job: Job) -> Step:
         """Rotate, or wait: for a lock to go, or a day after a failure."""
-        secret_id = job.secret_id
-        secret = self._context.storage.read(lambda unit: unit.secrets.find(secret_id)) if secret_id else None
+
+        def look_up(unit: ReadUnit) -> tuple[Secret | None, bool]:
+            found = unit.secrets.find(job.secret_id) if job.secret_id is not None else None
+            return found, found is not None and _is_held(unit, found)
+
+        secret, is_held = self._context.storage.read(look_up)
         if secret is None or not self._is_due(secret):
             return Done()
+        if is_held:
+            # No key is made and no certificate signed for a rotation that cannot be.
+            return Commit(lambda unit: self._wait_for_locks(unit, job))
         try:
             change = self._rotation.rotate(SYSTEM, secret, NewVersion(automatic=True, answer_carries_payload=False))
         except StrongroomError as error:
@@ -130,8 +136,7 @@ class RotationSteps:
             current = unit.secrets.find_for_update(secret.id)
             if current is None or not self._is_due(current):
                 return Done()
-            previous = current.previous_version_id
-            if previous is not None and unit.locks.names(current.id).get(previous):
+            if _is_held(unit, current):
                 # Asked before the rotation itself does, which would write its event at every look.
                 return self._held(unit, job, current, now)
             view = change.commit(unit)
@@ -147,10 +152,17 @@ class RotationSteps:
         lives = lives or (secret.state is State.DESTROYED and secret.secret_type in CERTIFICATE_TYPES)
         return due and lives
 
+    def _wait_for_locks(self, unit: Unit, job: Job) -> Ended:
+        now = self._context.now()
+        secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
+        if secret is None or not self._is_due(secret):
+            return Done()
+        return self._held(unit, job, secret, now)
+
     def _held(self, unit: Unit, job: Job, secret: Secret, now: datetime) -> Ended:
-        told_at = _tell(self._context.outbox, unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
+        told = _tell(self._context.outbox, unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
         _show_status(unit, secret, "blocked")
-        return Waiting("the locks on the previous version", now + _LOOK_AGAIN, {_TOLD_AT: told_at})
+        return Waiting("the locks on the previous version", now + _LOOK_AGAIN, told)
 
     def _failed(self, unit: Unit, job: Job, error: StrongroomError) -> Ended:
         now = self._context.now()
@@ -158,19 +170,34 @@ class RotationSteps:
         if secret is None:
             return Done()
         reason = _reason(error)
-        self._context.outbox.emit(unit, EventType.ROTATION_FAILED, secret, by=SYSTEM.iam_id, at=now, reason=reason)
+        told = _tell(self._context.outbox, unit, job, EventType.ROTATION_FAILED, secret, now, reason)
         _show_status(unit, secret, "failed")
         unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
-        return Waiting(f"the next try; the last one failed: {reason}", now + _NEXT_TRY)
+        return Waiting(f"the next try; the last one failed: {reason}", now + _next_try(secret, now), told)
 
 
-def _tell(outbox: Outbox, unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str) -> int:
-    """Write the event at once, then daily; return when it was last written."""
-    told_at = job.data.get(_TOLD_AT)
+def _is_held(unit: ReadUnit, secret: Secret) -> bool:
+    """Tell whether locks on the previous version keep it from making room."""
+    previous = secret.previous_version_id
+    return previous is not None and bool(unit.locks.names(secret.id).get(previous))
+
+
+def _next_try(secret: Secret, now: datetime) -> timedelta:
+    """Return how long to wait after a failure: a day, or half of what is left of a secret that expires sooner."""
+    if secret.expires_at is None or secret.expires_at <= now:
+        return _NEXT_TRY
+    return min(_NEXT_TRY, max(_LOOK_AGAIN, (secret.expires_at - now) / 2))
+
+
+def _tell(
+    outbox: Outbox, unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str
+) -> dict[str, Any]:
+    """Write the event at once, then daily; return the job's data, which remember when that was."""
+    told_at = job.data.get(event.value)
     if isinstance(told_at, int) and now < from_microseconds(told_at) + _TELL_AGAIN:
-        return told_at
+        return dict(job.data)
     outbox.emit(unit, event, secret, by=SYSTEM.iam_id, at=now, reason=reason)
-    return to_microseconds(now)
+    return {**job.data, event.value: to_microseconds(now)}
 
 
 def _reason(error: StrongroomError) -> str:

@@ -43,7 +43,11 @@ def check_interval_policy(problems: Problems, rotation: Mapping[str, Any]) -> Ma
 
 
 def next_rotation(
-    rotation: Mapping[str, Any] | None, last: datetime, *, latest: datetime | None = None
+    rotation: Mapping[str, Any] | None,
+    last: datetime,
+    *,
+    latest: datetime | None = None,
+    after: datetime | None = None,
 ) -> datetime | None:
     """Return when a policy fires next.
 
@@ -51,12 +55,19 @@ def next_rotation(
         rotation: the policy.
         last: the creation or the last rotation, from which it counts.
         latest: it fires no later than that.
+        after: whole intervals until then are passed over.
     """
     if not rotation or not rotation.get("auto_rotate") or "interval" not in rotation:
         return None
     interval, unit = int(rotation["interval"]), RotationUnit(rotation["unit"])
+    passed = max(after - last, timedelta()) if after is not None else timedelta()
     if unit is RotationUnit.MONTH:
-        fires = add_months(last, interval)
+        # No month is longer than 31 days, so this many intervals have passed at least.
+        times = passed // (timedelta(days=31) * interval) + 1
+        while after is not None and add_months(last, times * interval) <= after:
+            times += 1
+        fires = add_months(last, times * interval)
     else:
-        fires = last + (timedelta(hours=interval) if unit is RotationUnit.HOUR else timedelta(days=interval))
+        step = timedelta(hours=interval) if unit is RotationUnit.HOUR else timedelta(days=interval)
+        fires = last + (passed // step + 1) * step
     return fires if latest is None else min(fires, latest)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from strongroom.domain.authorities.revoking import state_of_certificate
 from strongroom.domain.engine import Engine
 from strongroom.domain.secrets.context import SecretView, VersionView
 from strongroom.domain.secrets.lookup import alias_of
@@ -69,8 +71,8 @@ def secret_full(view: SecretView, instance: Instance, engine: Engine) -> dict[st
     return wire
 
 
-def version_metadata(secret: Secret, version: Version) -> dict[str, Any]:
-    """Return a version without anything of its payload."""
+def version_metadata(secret: Secret, version: Version, now: datetime) -> dict[str, Any]:
+    """Return a version without anything of its payload, as it stands now."""
     wire: dict[str, Any] = {
         "auto_rotated": version.auto_rotated,
         "created_by": version.created_by,
@@ -91,12 +93,14 @@ def version_metadata(secret: Secret, version: Version) -> dict[str, Any]:
         wire["version_custom_metadata"] = version.custom_metadata
     if version.expires_at is not None:
         wire["expiration_date"] = format_rfc3339(version.expires_at)
+    if secret.secret_type is SecretType.PRIVATE_CERT:
+        wire["state"] = state_of_certificate(version, now).value
     return wire
 
 
-def version_full(view: VersionView, engine: Engine) -> dict[str, Any]:
+def version_full(view: VersionView, engine: Engine, now: datetime) -> dict[str, Any]:
     """Return a version with its payload."""
-    wire = version_metadata(view.secret, view.version)
+    wire = version_metadata(view.secret, view.version, now)
     wire.update(engine.absent_payload)
     if view.payload is not None:
         wire.update(view.payload)

@@ -17,7 +17,7 @@ from strongroom.api.v2.schemas.secret_base import VersionPrototypeBase
 from strongroom.domain.access.actions import Action
 from strongroom.domain.secrets.context import VersionView
 from strongroom.domain.secrets.lookup import find_version
-from strongroom.domain.secrets.model import SecretType
+from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotating import NewVersion
 
 _MODELS: Final[dict[SecretType, type[VersionPrototypeBase]]] = {
@@ -31,7 +31,12 @@ _COMMON: Final = frozenset({"custom_metadata", "version_custom_metadata", "resto
 
 
 def _full(call: Call, view: VersionView) -> dict[str, Any]:
-    return version_full(view, call.services.secrets.context.engine(view.secret.secret_type))
+    engine = call.services.secrets.context.engine(view.secret.secret_type)
+    return version_full(view, engine, call.services.clock.now())
+
+
+def _metadata(call: Call, secret: Secret, version: Version) -> dict[str, Any]:
+    return version_metadata(secret, version, call.services.clock.now())
 
 
 def _create(call: Call) -> Pending:
@@ -54,7 +59,7 @@ def _list(call: Call) -> Reply:
     versions = call.services.storage.read(lambda unit: unit.versions.listing(secret.id))
     return Reply(
         body={
-            "versions": [version_metadata(secret, version) for version in versions],
+            "versions": [_metadata(call, secret, version) for version in versions],
             "total_count": len(versions),
         }
     )
@@ -73,13 +78,13 @@ def _get(call: Call) -> Reply | Pending:
 def _get_metadata(call: Call) -> Reply:
     secret = addressed(call)
     version = call.services.storage.read(lambda unit: find_version(unit, secret, call.path["id"]))
-    return Reply(body=version_metadata(secret, version))
+    return Reply(body=_metadata(call, secret, version))
 
 
 def _update_metadata(call: Call) -> Pending:
     members = call.parse(schemas.SecretVersionMetadataPatch).model_dump(exclude_unset=True)
     change = call.services.secrets.changes.patch_version(addressed(call), call.path["id"], members)
-    return Pending(commit=change.commit, reply=lambda view: Reply(body=version_metadata(view.secret, view.version)))
+    return Pending(commit=change.commit, reply=lambda view: Reply(body=_metadata(call, view.secret, view.version)))
 
 
 def _delete_data(call: Call) -> Reply:
