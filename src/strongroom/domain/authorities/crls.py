@@ -70,14 +70,16 @@ class Crls:
     def _build(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
         now = self._context.now().replace(microsecond=0)
 
-        def look_up(unit: ReadUnit) -> tuple[Authority, list[bytes]]:
+        def look_up(unit: ReadUnit) -> tuple[Configuration, Authority, list[bytes]]:
             authority = _find(unit, authority_id)
-            if configuration.document.get("crl_disable"):
-                return authority, []
-            return authority, list(unit.authorities.revoked_entries(authority_id, now))
+            # As it is in this snapshot: a list that covers a change of the settings must be made by them.
+            settings = unit.configurations.find_by_id(configuration.id) or configuration
+            if settings.document.get("crl_disable"):
+                return settings, authority, []
+            return settings, authority, list(unit.authorities.revoked_entries(authority_id, now))
 
-        authority, entries = self._context.storage.read(look_up)
-        crl = self._sign(configuration, authority, entries, now)
+        settings, authority, entries = self._context.storage.read(look_up)
+        crl = self._sign(settings, authority, entries, now)
         if self._context.storage.write(lambda unit: unit.authorities.put_crl(crl)):
             return crl
         # Another process was quicker with this number; what it stored may be older than what is wanted.
