@@ -89,28 +89,28 @@ class PostgresConnection:
         try:
             return self._run(statement, parameters).fetchone()
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def rows(self, statement: Statement, /, **parameters: Any) -> list[Row]:
         """Run it and return all its rows."""
         try:
             return self._run(statement, parameters).fetchall()
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def run(self, statement: Statement, /, **parameters: Any) -> int:
         """Run it and return how many rows it touched."""
         try:
             return self._run(statement, parameters).rowcount
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def many(self, statement: Statement, parameters: Iterable[Mapping[str, Any]], /) -> None:
         """Run it once per set of parameters."""
         try:
             self._cursor.executemany(statement.postgresql, list(parameters))
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def stream(self, statement: Statement, /, size: int = 500, **parameters: Any) -> Iterator[Row]:
         """Yield its rows, holding few of them at a time."""
@@ -120,7 +120,7 @@ class PostgresConnection:
                 cursor.execute(statement.postgresql, parameters)
                 yield from cursor
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def limit_time(self, seconds: float | None) -> None:
         """Stop statements of this transaction that run longer."""
@@ -135,7 +135,13 @@ class PostgresConnection:
         self.plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def commit(self) -> None:
-        """Commit; it is on disk when this returns, if the server is set up so."""
+        """Commit; it is on disk when this returns, if the server is set up so.
+
+        Raises:
+            DriverFailure: a statement failed and somebody went on: the server would quietly roll back instead.
+        """
+        if self.raw.info.transaction_status is pq.TransactionStatus.INERROR:
+            raise DriverFailure
         self.plain("COMMIT")
 
     def rollback(self) -> None:
@@ -154,7 +160,7 @@ class PostgresConnection:
         try:
             self._cursor.executemany(text, rows)
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def savepoint(self) -> None:
         """Mark the place to go back to."""
@@ -202,7 +208,7 @@ class PostgresConnection:
         try:
             self._cursor.execute(text)
         except psycopg.Error as error:
-            raise _translate(error, broken=self.raw.broken) from error
+            raise _translate(error, broken=self.raw.closed) from error
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> psycopg.Cursor[Row]:
         return self._cursor.execute(statement.postgresql, parameters, prepare=None if statement.prepare else False)
