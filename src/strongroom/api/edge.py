@@ -31,7 +31,7 @@ from strongroom.api.services import Services
 from strongroom.domain.access.decide import require
 from strongroom.domain.access.principals import ANONYMOUS
 from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Reason, Target
-from strongroom.domain.change import Refused
+from strongroom.domain.change import Overtaken, Refused
 from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import (
     Conflict,
@@ -69,6 +69,8 @@ _PATIENCE_S: Final = 0.5
 """After so long a caller's rights are looked at again."""
 _COUNTED_FOR_S: Final = 5.0
 """So long refusals of unknown callers may be counted before they are in the trail."""
+_REPEATS: Final = 2
+"""So often a change is prepared again that was overtaken by another."""
 _SLOW_THREADS: Final = 4
 _SLOW_WAITING: Final = 200
 """Each holds its request body in memory."""
@@ -156,8 +158,15 @@ class Edge:
         if operation.method in ("POST", "PUT", "PATCH"):
             await self._read_body(call, receive)
         outcome = await self._do(operation.handler, call, _work_of(call))
-        if isinstance(outcome, Pending):
-            return await self._commit(call, outcome)
+        repeats = _REPEATS
+        while isinstance(outcome, Pending):
+            try:
+                return await self._commit(call, outcome)
+            except Overtaken:
+                if not repeats:
+                    raise
+            repeats -= 1
+            outcome = await self._prepared_again(call)
         if operation.audit:
             await self._record(self._entry(call, Outcome.SUCCESS))
         return outcome
@@ -196,6 +205,12 @@ class Edge:
         if isinstance(result, Refused):
             raise result.error
         return pending.reply(result)
+
+    async def _prepared_again(self, call: Call) -> Reply | Pending:
+        """Prepare anew what was overtaken, from what there is now."""
+        if call.operation.guard is not None:
+            await self._do(call.operation.guard, call, Work.POINT)
+        return await self._do(call.operation.handler, call, _work_of(call))
 
     async def _do(self, fn: Callable[[Call], T], call: Call, work: Work) -> T:
         if work is Work.SLOW_WRITE:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from strongroom.domain.ports import Unit
-from strongroom.kernel.errors import StrongroomError
+from strongroom.kernel.errors import Conflict, StrongroomError
 
 T = TypeVar("T")
 
@@ -21,6 +21,10 @@ class Change(Generic[T]):
     """
 
     commit: Callable[[Unit], T]
+
+
+class Overtaken(Conflict):
+    """What a change was prepared with is not as it was; prepared again, the change may well go through."""
 
 
 @dataclass(frozen=True, slots=True)

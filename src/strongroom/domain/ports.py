@@ -358,6 +358,10 @@ class ConfigurationRepository(Protocol):
         """Read it so that no other unit changes it before this one commits."""
         ...
 
+    def find_to_rely_on(self, configuration_id: ConfigurationId) -> Configuration | None:
+        """Read it so that no other unit changes or deletes it before this one commits; others may rely on it, too."""
+        ...
+
     def named(self, name: str) -> Sequence[Configuration]:
         """Return the configurations of this name, of any kind."""
         ...

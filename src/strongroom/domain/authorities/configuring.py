@@ -17,6 +17,7 @@ from strongroom.domain.authorities.context import (
     certificate_of,
     chain_of,
     current_of,
+    require_there,
     signing_state,
 )
 from strongroom.domain.authorities.crls import Crls
@@ -194,7 +195,8 @@ class AuthorityConfigurations:
             signed = self._signing.certify(parent, authority, document, {})
 
         def on_commit(unit: Unit, configuration: Configuration) -> None:
-            self._parent(document, unit)
+            if parent is not None:
+                require_there(unit, parent)
             hold_pin(unit, configuration)
             require_unshared(unit, made)
             unit.authorities.add(authority)
@@ -203,16 +205,12 @@ class AuthorityConfigurations:
 
         return PreparedConfiguration(document=document, on_commit=on_commit)
 
-    def _parent(self, document: Mapping[str, Any], unit: ReadUnit | None = None) -> Configuration | None:
+    def _parent(self, document: Mapping[str, Any]) -> Configuration | None:
         """Return the CA that is to sign an intermediate; ``None`` if that is done outside."""
         if document["signing_method"] != "internal":
             return None
         name = document["issuer"]
-
-        def look_up(unit: ReadUnit) -> Configuration | None:
-            return unit.configurations.find(ConfigKind.PRIVATE_CA, name)
-
-        found = look_up(unit) if unit is not None else self._context.storage.look(look_up)
+        found = self._context.storage.look(lambda unit: unit.configurations.find(ConfigKind.PRIVATE_CA, name))
         if found is None:
             raise Invalid(
                 ErrorCode.INVALID_FIELD,

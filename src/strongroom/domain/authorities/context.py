@@ -9,12 +9,13 @@ from typing import Final
 from strongroom.domain.authorities.addresses import Addresses
 from strongroom.domain.authorities.keys import AuthorityKeys
 from strongroom.domain.authorities.model import Authority
+from strongroom.domain.change import Overtaken
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.limits import Limits
 from strongroom.domain.ports import ReadUnit, Storage
 from strongroom.domain.secrets.events import Outbox
 from strongroom.kernel.clock import Clock
-from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Invalid
+from strongroom.kernel.errors import ErrorCode, Internal, Invalid
 from strongroom.kernel.value import value
 from strongroom.pki.armor import encode_pem
 from strongroom.pki.draft import Issuer
@@ -130,9 +131,9 @@ _HINTS: Final = {
 }
 
 
-def changed_meanwhile() -> Conflict:
+def changed_meanwhile() -> Overtaken:
     """Return the refusal of a commit whose preparation relied on something that changed."""
-    return Conflict(
+    return Overtaken(
         ErrorCode.STALE_VERSION,
         "The certificate authority or template was changed by another request at the same time.",
         hint="Repeat the request.",
@@ -140,15 +141,36 @@ def changed_meanwhile() -> Conflict:
 
 
 def require_unchanged(unit: ReadUnit, *relied_on: Configuration) -> None:
-    """Refuse a commit if a configuration that was relied on is not as it was.
+    """Refuse a commit if a configuration that was relied on is not as it was, and keep it so until the commit.
 
     Raises:
         Conflict: ``stale_version``.
     """
     for configuration in relied_on:
-        now = unit.configurations.find_by_id(configuration.id)
+        now = unit.configurations.find_to_rely_on(configuration.id)
         if now is None or now.row_version != configuration.row_version:
             raise changed_meanwhile()
+
+
+def require_there(unit: ReadUnit, configuration: Configuration) -> None:
+    """Refuse a commit if a configuration that is to be named is gone, and keep it there until the commit.
+
+    Raises:
+        Conflict: ``stale_version``.
+    """
+    if unit.configurations.find_to_rely_on(configuration.id) is None:
+        raise changed_meanwhile()
+
+
+def hold_unchanged(unit: ReadUnit, configuration: Configuration) -> None:
+    """Refuse a commit if a CA is not as it was; until the commit, nobody else acts on it, issues or signs with it.
+
+    Raises:
+        Conflict: ``stale_version``.
+    """
+    now = unit.configurations.find_for_update(configuration.id)
+    if now is None or now.row_version != configuration.row_version:
+        raise changed_meanwhile()
 
 
 def require_unrevoked(unit: ReadUnit, authority: Authority) -> None:

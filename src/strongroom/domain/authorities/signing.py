@@ -18,6 +18,7 @@ from strongroom.domain.authorities.context import (
     chain_of,
     changed_meanwhile,
     current_of,
+    hold_unchanged,
     pem_of,
     require_able,
     require_unchanged,
@@ -145,7 +146,8 @@ class Signing:
         signed = self.certify(parent, child.authority, child.configuration.document, values)
 
         def commit(unit: Unit) -> Mapping[str, Any]:
-            now = unit.authorities.find_for_update(child.authority.id)
+            hold_unchanged(unit, child.configuration)
+            now = unit.authorities.find(child.authority.id)
             if now is None or now.revoked_at is not None or now.serial != child.authority.serial:
                 raise changed_meanwhile()
             signed.record(unit)
@@ -228,6 +230,7 @@ class Signing:
         self._require_internal(configuration, "revoked")
 
         def commit(unit: Unit) -> Mapping[str, Any]:
+            hold_unchanged(unit, configuration)
             at = self._context.now().replace(microsecond=0)
             generations = unit.authorities.generations(configuration.id)
             require_able(NamedAuthority(configuration=configuration, authority=generations[0]), at)
@@ -269,8 +272,8 @@ class Signing:
         signed = self.certify(parent, bare, document, options_of(certificate_of(present.authority)))
 
         def commit(unit: Unit) -> Mapping[str, Any]:
+            hold_unchanged(unit, configuration)
             _refuse_parents(unit, configuration)
-            require_unchanged(unit, configuration)
             require_unrevoked(unit, present.authority)
             require_unshared(unit, made)
             unit.authorities.add(bare)

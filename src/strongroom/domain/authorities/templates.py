@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from strongroom.domain.access.principals import Principal, Scope
-from strongroom.domain.authorities.context import AuthorityContext
+from strongroom.domain.authorities.context import AuthorityContext, require_there
 from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.change import Change
 from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration
@@ -39,11 +39,11 @@ class TemplateConfigurations:
     def prepare_new(self, new: NewConfiguration) -> PreparedConfiguration:
         """Check the settings and fill in defaults; the CA may still wait for its signature."""
         name = new.values[AUTHORITY]
-        self._context.storage.look(lambda unit: _require_authority(unit, name))
+        authority = self._context.storage.look(lambda unit: _require_authority(unit, name))
         document = parse_template(new.values, allow_p224=self._context.allow_p224)
 
         def on_commit(unit: Unit, _: Configuration) -> None:
-            _require_authority(unit, name)
+            require_there(unit, authority)
 
         return PreparedConfiguration(document=document, on_commit=on_commit)
 
@@ -80,7 +80,7 @@ class TemplateConfigurations:
         )
 
 
-def _require_authority(unit: ReadUnit, name: str) -> None:
+def _require_authority(unit: ReadUnit, name: str) -> Configuration:
     found = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
     if found is None:
         raise Invalid(
@@ -95,6 +95,7 @@ def _require_authority(unit: ReadUnit, name: str) -> None:
             "is a root.",
             field=AUTHORITY,
         )
+    return found
 
 
 def templates_for(unit: ReadUnit, scope: Scope, query: ConfigurationQuery) -> Page[Configuration]:

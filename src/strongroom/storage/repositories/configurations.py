@@ -70,6 +70,9 @@ _FIND_BY_ID: Final = Statement("configurations.find_by_id", lambda _: _select().
 _FIND_FOR_UPDATE: Final = Statement(
     "configurations.find_for_update", lambda _: _select().where(_is("id")).with_for_update()
 )
+_FIND_TO_RELY_ON: Final = Statement(
+    "configurations.find_to_rely_on", lambda _: _select().where(_is("id")).with_for_update(read=True)
+)
 _NAMED: Final = Statement(
     "configurations.named", lambda _: _select().where(_is("name")).order_by(tables.configurations.c.pk)
 )
@@ -170,6 +173,11 @@ class SqlConfigurations:
     def find_for_update(self, configuration_id: ConfigurationId) -> Configuration | None:
         """Read it so that no other unit changes it before this one commits."""
         row = self._connection.row(_FIND_FOR_UPDATE, id=configuration_id)
+        return None if row is None else _configuration(row)
+
+    def find_to_rely_on(self, configuration_id: ConfigurationId) -> Configuration | None:
+        """Read it so that no other unit changes or deletes it before this one commits; others may rely on it, too."""
+        row = self._connection.row(_FIND_TO_RELY_ON, id=configuration_id)
         return None if row is None else _configuration(row)
 
     def named(self, name: str) -> Sequence[Configuration]:
