@@ -36,20 +36,19 @@ class Revocation:
     ) -> Change[int | Refused]:
         """Prepare revoking a version; the result is the time in Unix seconds.
 
-        Raises:
-            Invalid: the secret is no private certificate.
+        Only the commit looks at the version, and at the type after it: an unknown version is not found in any secret.
         """
-        if secret.secret_type is not SecretType.PRIVATE_CERT:
-            raise Invalid(
-                ErrorCode.NOT_SUPPORTED,
-                f"Only private certificates can be revoked; this secret is of type {secret.secret_type}.",
-                field="action_type",
-            )
 
         def commit(unit: Unit) -> int | Refused:
             at = self._context.now().replace(microsecond=0)
             now = held(unit, secret)
             version = find_version(unit, now, reference)
+            if secret.secret_type is not SecretType.PRIVATE_CERT:
+                raise Invalid(
+                    ErrorCode.NOT_SUPPORTED,
+                    f"Only private certificates can be revoked; this secret is of type {secret.secret_type}.",
+                    field="action_type",
+                )
             if unit.locks.names(now.id).get(version.id):
                 refusal = locked()
                 self._context.outbox.emit(

@@ -199,7 +199,7 @@ def _update_metadata(call: Call) -> Pending:
 def _act(call: Call) -> Pending:
     secret = addressed(call)
     body: Any = call.parse(schemas.SecretActionPrototype)  # type: ignore[arg-type]  # a union is not a class
-    if body.action_type != REVOKE:
+    if body.action_type != REVOKE or secret.secret_type is not SecretType.PRIVATE_CERT:
         raise Invalid(
             ErrorCode.NOT_SUPPORTED,
             f"The action {body.action_type} does not apply to secrets of type {secret.secret_type}.",
