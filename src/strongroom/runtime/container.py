@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from starlette.routing import Router
-
 from strongroom import __version__
 from strongroom.api.app import build_app
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
 from strongroom.api.extensions.instance import ROTATE_MASTER_KEY
 from strongroom.api.public.authorities import OPERATIONS as CA_FILES
+from strongroom.api.routing import Router
 from strongroom.api.services import Services
 from strongroom.api.tables import OPERATIONS
 from strongroom.domain.audit.service import AuditTrail, AuditVerification, Checkpoints
@@ -139,6 +138,8 @@ def build(
             RotationSteps(context, secrets.rotation),
             authorities.renewal,
             authorities.lint_steps,
+            authorities.certificate_watch,
+            authorities.crl_watch,
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
@@ -154,7 +155,13 @@ def build(
             storage=storage,
             clock=clock,
             handlers=handlers,
-            sources=[due_for_expiry(), due_for_rotation(), authorities.renewal],
+            sources=[
+                due_for_expiry(),
+                due_for_rotation(),
+                authorities.renewal,
+                authorities.certificate_watch,
+                authorities.crl_watch,
+            ],
             periodic=periodic,
             owner=f"{socket.gethostname()}/{new_uuid()[:8]}",
             log=logger("worker"),

@@ -39,6 +39,8 @@ _MOST_THREADS: Final = 8
 _PURGE_EVERY: Final = timedelta(hours=1)
 _PURGE_BATCH: Final = 1000
 _JOBS_KEPT: Final = timedelta(days=30)
+_ISSUED_KEPT: Final = timedelta(days=30)
+"""How long issued certificates are known after their end; revocation lists leave them out from the end on."""
 
 
 class Log(Protocol):
@@ -411,6 +413,7 @@ class _Purge:
         now = self._clock.now()
         self._all(lambda unit: unit.jobs.purge_ended(now - _JOBS_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.events.purge(now - self._events_kept, _PURGE_BATCH))
+        self._all(lambda unit: unit.authorities.purge_issued(now - _ISSUED_KEPT, _PURGE_BATCH))
         self._storage.write(lambda unit: unit.identities.purge_refresh_tokens(now))
 
     def _all(self, purge: Callable[[Unit], int]) -> None:

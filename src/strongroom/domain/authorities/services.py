@@ -7,6 +7,7 @@ from strongroom.domain.authorities.context import AuthorityContext
 from strongroom.domain.authorities.crls import CrlRenewal, Crls
 from strongroom.domain.authorities.evaluating import DryRun
 from strongroom.domain.authorities.issuing import Issuance
+from strongroom.domain.authorities.lifecycle import CertificateWatch, CrlWatch
 from strongroom.domain.authorities.linting import Linter, Linting, LintSteps
 from strongroom.domain.authorities.ocsp import OcspResponder
 from strongroom.domain.authorities.publishing import Publishing
@@ -27,6 +28,8 @@ class AuthorityServices:
     crls: Crls
     renewal: CrlRenewal
     lint_steps: LintSteps
+    certificate_watch: CertificateWatch
+    crl_watch: CrlWatch
     publishing: Publishing
     ocsp: OcspResponder
     authorities: AuthorityConfigurations
@@ -46,6 +49,8 @@ class AuthorityServices:
             crls=crls,
             renewal=CrlRenewal(context, crls),
             lint_steps=LintSteps(context, linting),
+            certificate_watch=CertificateWatch(context),
+            crl_watch=CrlWatch(context),
             publishing=Publishing(context, crls),
             ocsp=OcspResponder(context),
             authorities=AuthorityConfigurations(context, crls, Signing(context)),

@@ -5,6 +5,7 @@ Source: contract domain section 7.1. Payloads are metadata only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,3 +68,10 @@ class Outbox:
         if reason is not None:
             details["failure_reason"] = reason
         unit.events.add(PREFIX + event.value, "", secret, at, details)
+
+    def emit_about_server(
+        self, unit: Unit, event: StrEnum, details: Mapping[str, Any], *, by: str, at: datetime, sub_type: str = ""
+    ) -> None:
+        """Write an event that is about no secret: ``details`` say what it is about."""
+        stamped = {"event_time": format_rfc3339(at), "event_triggered_by": by, **details}
+        unit.events.add(PREFIX + event.value, sub_type, None, at, stamped)
