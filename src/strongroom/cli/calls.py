@@ -7,14 +7,15 @@ command out of it, another carries it out. Nearly every command of the contract 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import click
 
-from strongroom.cli.command import BooleanValue, StrongroomCommand
+from strongroom.cli.command import BooleanValue, StrongroomCommand, Tolerated
+from strongroom.cli.errors import Exit
 from strongroom.cli.registry import summary_of
 from strongroom.cli.values import DateValue, FileText, JsonValue, ListValue, PemValue
 
@@ -43,14 +44,15 @@ class Opt:
 
     Attributes:
         names: spellings, the one to print first.
-        to: ``path.id``, ``query.limit``, ``body.name``, or ``body`` for the whole body.
+        to: ``path.id``, ``query.limit``, ``header.Name``, ``body.name``, or ``body`` for the whole body.
         help: one line.
         kind: form of the value.
         required: there is no call without it.
         choices: the allowed words.
         low: smallest number.
         high: largest number.
-        types: secret types whose body has this field; all when empty.
+        types: types of the secret, configuration or action whose body has this field; all when empty.
+        aliases: further spellings that scripts use; help does not show them.
     """
 
     names: tuple[str, ...]
@@ -62,6 +64,7 @@ class Opt:
     low: int | None = None
     high: int | None = None
     types: frozenset[str] = frozenset()
+    aliases: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -70,7 +73,7 @@ class Opt:
 
     @property
     def place(self) -> str:
-        """Return ``path``, ``query`` or ``body``."""
+        """Return ``path``, ``query``, ``header`` or ``body``."""
         return self.to.partition(".")[0]
 
     @property
@@ -95,6 +98,10 @@ class Call:
         needs: body members that must be given when the whole body is not.
         empty_body: ``{}`` is sent when no body option was given; otherwise that is an error.
         confirm: question before it is done.
+        fixed: body members that are always sent with single options.
+        lone: option that a single word without one belongs to, as scripts write it.
+        lone_body: option that such a word belongs to if it is a JSON object.
+        verdict: member of the answer; the command ends with 1 when it is false.
     """
 
     name: str
@@ -108,11 +115,19 @@ class Call:
     needs: tuple[str, ...] = ()
     empty_body: bool = False
     confirm: str | None = None
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    lone: str = ""
+    lone_body: str = ""
+    verdict: str | None = None
 
     @property
     def has_body(self) -> bool:
         """Tell whether the operation takes a body."""
         return self.method in {"POST", "PUT", "PATCH"}
+
+
+_KINDS = frozenset({"secret_type", "config_type", "action_type"})
+"""Members of a body that decide which others it has."""
 
 
 def build_command(call: Call) -> click.Command:
@@ -127,13 +142,20 @@ def build_command(call: Call) -> click.Command:
     if call.confirm:
         params.append(click.Option(["-f", "--force", "--yes"], is_flag=True, help="Do not ask."))
 
-    def run(**values: Any) -> None:
-        _carry_out(click.get_current_context(), call, values)
+    def run(**values: Any) -> Exit:
+        return _carry_out(click.get_current_context(), call, values)
 
     summary = summary_of(call.name)
     text = summary + (f"\n\n{call.details}" if call.details else "")
+    renamed = {alias: opt.names[0] for opt in call.options for alias in opt.aliases}
     return StrongroomCommand(
-        name=call.name, params=params, callback=run, help=text, short_help=summary, example=call.example
+        name=call.name,
+        params=params,
+        callback=run,
+        help=text,
+        short_help=summary,
+        example=call.example,
+        tolerated=Tolerated(renamed=renamed, lone=call.lone, lone_body=call.lone_body),
     )
 
 
@@ -165,20 +187,25 @@ def _build_option(opt: Opt) -> click.Option:
     )
 
 
-def _carry_out(ctx: click.Context, call: Call, values: Mapping[str, Any]) -> None:
+def _carry_out(ctx: click.Context, call: Call, values: Mapping[str, Any]) -> Exit:
     session: Session = ctx.find_root().obj
     given = [opt for opt in call.options if _is_given(ctx, opt)]
     path = call.path.format(**{o.member: _segment(o, values) for o in call.options if o.place == "path"})
     query = {o.member: _query_text(_value(o, values)) for o in given if o.place == "query"}
+    headers = {o.member: str(_value(o, values)) for o in given if o.place == "header"}
     body = _body(session, call, [o for o in given if o.place == "body"], values) if call.has_body else None
     if call.confirm:
         session.confirm(call.confirm.format(**values), given=bool(values.get("force")))
+    answer: Any
     if call.items and values.get("all_pages"):
         answer = _all_pages(session, path, query, call.items)
     else:
-        answer = session.client.call(call.method, path, query=query, body=body)
+        answer = session.client.call(call.method, path, query=query, body=body, headers=headers)
         _tell_of_more(session, call, answer)
     session.emit(answer, query=call.table)
+    if call.verdict and isinstance(answer, dict) and answer.get(call.verdict) is False:
+        return Exit.REFUSED
+    return Exit.DONE
 
 
 def _segment(opt: Opt, values: Mapping[str, Any]) -> str:
@@ -222,11 +249,11 @@ def _body(session: Session, call: Call, given: list[Opt], values: Mapping[str, A
     if whole:
         body: dict[str, Any] = values[whole[0].key]
         return body
-    secret_type = next((str(values[o.key]) for o in single if o.member == "secret_type"), None)
-    body = {}
+    kind = next((str(values[o.key]) for o in single if o.member in _KINDS), None)
+    body = dict(call.fixed)
     for opt in single:
-        if secret_type and opt.types and secret_type not in opt.types:
-            session.note(f"{opt.names[0]} was left out: a secret of type {secret_type} has no such field.")
+        if kind and opt.types and kind not in opt.types:
+            session.note(f"{opt.names[0]} was left out: {kind} has no such field.")
             continue
         if opt.member in body:
             message = f"{opt.names[0]} gives {opt.member} a second time."
@@ -237,7 +264,7 @@ def _body(session: Session, call: Call, given: list[Opt], values: Mapping[str, A
     if missing:
         message = f"Missing {' and '.join(dict.fromkeys(missing))}."
         raise click.UsageError(message)
-    if not body and not call.empty_body:
+    if not single and not call.empty_body:
         choice = ", ".join(o.names[0] for o in call.options if o.place == "body")
         message = f"Nothing to send: give at least one of {choice}."
         raise click.UsageError(message)
@@ -245,11 +272,17 @@ def _body(session: Session, call: Call, given: list[Opt], values: Mapping[str, A
 
 
 def _modernise(session: Session, body: dict[str, Any]) -> None:
-    """Rename the member of a rotation policy that old scripts use."""
+    """Write the rotation policy of old scripts as it is written today."""
     rotation = body.get("rotation")
-    if isinstance(rotation, dict) and "enabled" in rotation and "auto_rotate" not in rotation:
-        body["rotation"] = {("auto_rotate" if key == "enabled" else key): value for key, value in rotation.items()}
+    if not isinstance(rotation, dict):
+        return
+    if "enabled" in rotation and "auto_rotate" not in rotation:
+        rotation = {("auto_rotate" if key == "enabled" else key): value for key, value in rotation.items()}
         session.note("The rotation member enabled is called auto_rotate now; it was renamed.")
+    if body.get("secret_type") == "private_cert" and "rotate_keys" in rotation:
+        rotation = {key: value for key, value in rotation.items() if key != "rotate_keys"}
+        session.note("The rotation member rotate_keys was left out: a private certificate always gets a new key.")
+    body["rotation"] = rotation
 
 
 def _all_pages(session: Session, path: str, query: dict[str, str], items: str) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: object | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send one request and return the decoded answer, ``None`` when it has no body.
 
@@ -78,14 +79,14 @@ class Client:
         """
         address = self._target.url + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        headers = {"Accept": JSON_TYPE, "X-Strongroom-Extensions": "1"}
+        sent = {"Accept": JSON_TYPE, "X-Strongroom-Extensions": "1", **(headers or {})}
         if payload is not None:
-            headers["Content-Type"] = PATCH_TYPE if method == "PATCH" else JSON_TYPE
-        reply = self._authorised(method, address, headers, payload)
+            sent["Content-Type"] = PATCH_TYPE if method == "PATCH" else JSON_TYPE
+        reply = self._authorised(method, address, sent, payload)
         if reply.status == http.client.UNAUTHORIZED and self._target.apikey is not None and self._target.token is None:
             # The token may have ended while we waited for a job; 401 says that nothing was done.
             self._token = None
-            reply = self._authorised(method, address, headers, payload)
+            reply = self._authorised(method, address, sent, payload)
         return _decoded(reply)
 
     def call_object(
@@ -350,6 +351,8 @@ def _decoded(reply: _Reply) -> Any:
 
 
 def _hint(status: int) -> str | None:
+    if status == http.client.MULTIPLE_CHOICES:
+        return "Say which one you mean with --config-type."
     if status == http.client.UNAUTHORIZED:
         return "Run strongroom login, or check STRONGROOM_TOKEN."
     if status == http.client.FORBIDDEN:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -52,7 +53,22 @@ class BooleanValue(click.types.BoolParamType):
     """True or false, standing alone or as a value; the word tidying attaches the value."""
 
 
-def shape_of(params: Sequence[click.Parameter]) -> Shape:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerated:
+    """What a command takes besides what its help shows, because scripts have it.
+
+    Attributes:
+        renamed: other spellings of options, each with the one that is shown.
+        lone: option that a single word without one belongs to.
+        lone_body: option that such a word belongs to if it is a JSON object.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    lone: str = ""
+    lone_body: str = ""
+
+
+def shape_of(params: Sequence[click.Parameter], tolerated: Tolerated = Tolerated()) -> Shape:
     """Return how the options among these parameters take their values."""
     valued, flags, booleans, pem = set[str](), {"-h", "--help"}, set[str](), set[str]()
     for param in params:
@@ -67,7 +83,15 @@ def shape_of(params: Sequence[click.Parameter]) -> Shape:
             pem |= names
         else:
             valued |= names
-    return Shape(valued=frozenset(valued), flags=frozenset(flags), booleans=frozenset(booleans), pem=frozenset(pem))
+    return Shape(
+        valued=frozenset(valued),
+        flags=frozenset(flags),
+        booleans=frozenset(booleans),
+        pem=frozenset(pem),
+        renamed=tolerated.renamed,
+        lone=tolerated.lone,
+        lone_body=tolerated.lone_body,
+    )
 
 
 class StrongroomCommand(click.Command):
@@ -76,12 +100,16 @@ class StrongroomCommand(click.Command):
     Args:
         example: command lines that work, printed at the end of the help.
         online: it talks to a server and takes the options for that.
+        tolerated: words that it takes without showing them.
     """
 
-    def __init__(self, *args: Any, example: str, online: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, example: str, online: bool = True, tolerated: Tolerated | None = None, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("context_settings", HELP_NAMES)
         super().__init__(*args, **kwargs)
         self.example = example
+        self.tolerated = tolerated or Tolerated()
         self.shared = [*output_options(), *(client_options() if online else [])]
         self.params = [*self.params, *self.shared]
 
@@ -92,7 +120,7 @@ class StrongroomCommand(click.Command):
             click.UsageError: words are left over; they are not repeated, they may be part of a secret.
         """
         ctx.allow_extra_args = True
-        rest = super().parse_args(ctx, tidy(args, shape_of(self.get_params(ctx))))
+        rest = super().parse_args(ctx, tidy(args, shape_of(self.get_params(ctx), self.tolerated)))
         if rest and not ctx.resilient_parsing:
             amount = "One word belongs" if len(rest) == 1 else f"{len(rest)} words belong"
             message = f"{amount} to no option. Quote values that contain blanks."

@@ -45,10 +45,11 @@ ACCESS = "Session"
 GROUPS = "Secret groups"
 SECRETS = "Secrets"
 VERSIONS = "Versions"
+CONFIGURATIONS = "Private certificates"
 LOCKS = "Locks"
 OPERATIONS = "Operations"
 
-SECTIONS = (SERVER, ACCESS, SECRETS, VERSIONS, GROUPS, LOCKS, OPERATIONS)
+SECTIONS = (SERVER, ACCESS, SECRETS, VERSIONS, CONFIGURATIONS, GROUPS, LOCKS, OPERATIONS)
 
 REGISTRY: dict[str, Entry] = {
     **_section(
@@ -79,6 +80,7 @@ REGISTRY: dict[str, Entry] = {
             "secret-metadata": "Fetch everything about a secret except its payload.",
             "secret-metadata-update": "Change a secret's metadata, rotation policy or managed CSR.",
             "secret-delete": "Delete a secret with all its versions.",
+            "secret-action-create": "Act on a secret: revoke its certificate.",
         },
     ),
     **_section(
@@ -96,6 +98,27 @@ REGISTRY: dict[str, Entry] = {
             "secret-version-metadata": "Fetch one version without its payload.",
             "secret-version-metadata-update": "Change the custom metadata of one version.",
             "secret-version-data-delete": "Destroy the payload of one version and keep its metadata.",
+            "secret-version-action-create": "Act on one version: revoke its certificate.",
+        },
+    ),
+    **_section(
+        CONFIGURATIONS,
+        "configurations",
+        {
+            "configuration-create": "Create a configuration: a certificate authority or a certificate template.",
+            "configurations": "List the configurations.",
+            "configuration": "Show one configuration, with the certificate or CSR of a CA.",
+            "configuration-update": "Change a configuration.",
+            "configuration-delete": "Delete a configuration that nothing uses.",
+            "configuration-action-create": "Act with a CA: sign, take a signed certificate, revoke, rotate.",
+        },
+    ),
+    **_section(
+        CONFIGURATIONS,
+        "private_certs",
+        {
+            "certificate-templates": "List the certificate templates that you may use, with their rules.",
+            "secret-evaluate": "Tell what a request for a private certificate would give, rule by rule.",
         },
     ),
     **_section(
@@ -124,6 +147,13 @@ REGISTRY: dict[str, Entry] = {
     ),
     **_section(OPERATIONS, "key", {"key": "Manage the master key of the running server."}),
     **_section(OPERATIONS, "audit", {"audit": "Check the audit trail."}),
+    "secret--version-action-create": Entry(
+        module="versions",
+        attribute="version_action",
+        section=VERSIONS,
+        summary="Act on one version: revoke its certificate.",
+        hidden=True,
+    ),
     "secret-download": Entry(
         module="download",
         attribute="download",

@@ -7,8 +7,8 @@ text without quotes so that the shell tears it into dozens of words. All of that
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,64}?)-----(.*?)-----END \1-----", re.DOTALL)
 _BOOLEANS = frozenset({"true", "false", "t", "f", "1", "0", "yes", "no"})
@@ -26,12 +26,18 @@ class Shape:
         flags: spellings of options that never take a value.
         booleans: spellings of options that may stand alone or carry true or false.
         pem: spellings of options whose value may have been torn apart.
+        renamed: other spellings, each with the one that stands in the sets above.
+        lone: option that a single word without one belongs to; empty for commands that have none.
+        lone_body: option that such a word belongs to if it is a JSON object.
     """
 
     valued: frozenset[str]
     flags: frozenset[str]
     booleans: frozenset[str]
     pem: frozenset[str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    lone: str = ""
+    lone_body: str = ""
 
     @property
     def known(self) -> frozenset[str]:
@@ -58,6 +64,7 @@ def tidy(words: Sequence[str], shape: Shape, *, until_command: bool = False) -> 
         until_command: stop at the first word that is no option, and keep the rest as it is.
     """
     done: list[str] = []
+    loose: list[int] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -65,6 +72,7 @@ def tidy(words: Sequence[str], shape: Shape, *, until_command: bool = False) -> 
             return [*done, word, *rest]
         name, given, value = _split(word, shape)
         if name is None:
+            loose += [] if word.startswith("-") else [len(done)]
             done.append(word)
         elif name in shape.pem:
             pieces = [value] if given else []
@@ -79,7 +87,18 @@ def tidy(words: Sequence[str], shape: Shape, *, until_command: bool = False) -> 
             done += _joined(name, value if given else rest.pop(0))
         else:
             done.append(f"{name}={value}" if given else name)
-    return done
+    return _with_lone_word(done, loose, shape)
+
+
+def _with_lone_word(done: list[str], loose: Sequence[int], shape: Shape) -> list[str]:
+    """Put the option before a single word that has none; scripts leave it out."""
+    if len(loose) != 1:
+        return done
+    word = done[loose[0]]
+    option = shape.lone_body if word.startswith("{") else shape.lone
+    if not option or any(other.startswith(f"{option}=") for other in done):
+        return done
+    return [*done[: loose[0]], f"{option}={word}", *done[loose[0] + 1 :]]
 
 
 def _joined(name: str, value: str) -> list[str]:
@@ -92,11 +111,10 @@ def _split(word: str, shape: Shape) -> tuple[str | None, bool, str]:
     if not word.startswith("-") or word == "-":
         return None, False, ""
     name, given, value = word.partition("=")
-    if name in shape.known:
-        return name, bool(given), value
-    dashed = name.replace("_", "-")
-    if dashed in shape.known:
-        return dashed, bool(given), value
+    for spelling in (name, name.replace("_", "-")):
+        found = shape.renamed.get(spelling, spelling)
+        if found in shape.known:
+            return found, bool(given), value
     return None, False, ""
 
 

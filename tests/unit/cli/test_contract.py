@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from strongroom.cli.calls import Call
-from strongroom.cli.commands import groups, locks, secrets, versions
+from strongroom.cli.commands import configurations, groups, locks, private_certs, secrets, versions
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "assets" / "cli" / "commands.json").read_text(encoding="utf-8")
 )
-CALLS: dict[str, Call] = {call.name: call for module in (groups, secrets, versions, locks) for call in module.CALLS}
+MODULES = (groups, secrets, versions, locks, configurations, private_certs)
+CALLS: dict[str, Call] = {call.name: call for module in MODULES for call in module.CALLS}
 
 
 def test_every_command_of_the_facts_is_there() -> None:
@@ -25,7 +26,7 @@ def test_every_command_of_the_facts_is_there() -> None:
 def test_operation_options_and_table_are_those_of_the_plug_in(name: str) -> None:
     facts, call = FACTS[name], CALLS[name]
     assert (call.method, call.path) == (facts["method"], facts["path"])
-    ours = {spelling: option.to for option in call.options for spelling in option.names}
+    ours = {spelling: option.to for option in call.options for spelling in (*option.names, *option.aliases)}
     if call.items:
         ours["--all-pages"] = "client.paging"
     missing = {option: place for option, place in facts["options"].items() if ours.get(option) != place}

@@ -10,6 +10,8 @@ from strongroom.cli.commands.types import (
     PASSWORD,
     PASSWORD_VALUE,
     PAYLOAD,
+    PRIVATE_CERTIFICATE,
+    REVOKE,
     ROTATING,
     SECRET_ID,
     SECRET_TYPES,
@@ -58,6 +60,7 @@ CALLS = (
             Opt(names=("--secret-rotation",), to="body.rotation", kind=Kind.JSON, types=ROTATING, help=_POLICY_HELP),
             *PAYLOAD,
             MANAGED_CSR,
+            *PRIVATE_CERTIFICATE,
             Opt(names=("--username-password-username",), to="body.username", types=PASSWORD, help="User name."),
             *PASSWORD_VALUE,
             Opt(
@@ -75,7 +78,10 @@ CALLS = (
             "  --imported-cert-certificate @cert.pem --imported-cert-intermediate @chain.pem \\\n"
             "  --imported-cert-private-key @key.pem --secret-labels dev,us-south\n"
             "strongroom secret-create --secret-type imported_cert --secret-name shop-csr \\\n"
-            '  --imported-cert-managed-csr \'{"common_name": "example.com"}\''
+            '  --imported-cert-managed-csr \'{"common_name": "example.com"}\'\n'
+            "strongroom secret-create --secret-type private_cert --secret-name shop-internal \\\n"
+            "  --private-cert-template-name web --certificate-common-name shop.internal.example.com \\\n"
+            '  --secret-rotation \'{"auto_rotate": true, "interval": 1, "unit": "month"}\''
         ),
     ),
     Call(
@@ -195,6 +201,24 @@ CALLS = (
         confirm="Delete the secret {id} with all its versions?",
         details="A secret with a lock is not deleted.",
         example=f"strongroom secret-delete --id {EXAMPLE_ID}",
+    ),
+    Call(
+        name="secret-action-create",
+        method="POST",
+        path="/api/v2/secrets/{id}/actions",
+        options=(
+            SECRET_ID,
+            Opt(names=("--secret-action-prototype",), to="body", kind=Kind.JSON, help="The whole action as JSON."),
+            Opt(
+                names=("--secret-action-type",),
+                to="body.action_type",
+                kind=Kind.CHOICE,
+                choices=(REVOKE,),
+                help="What to do.",
+            ),
+        ),
+        details="Revokes the certificate of the current version, for good. A rotation makes the next one.",
+        example=f"strongroom secret-action-create --id {EXAMPLE_ID} \\\n  --secret-action-type {REVOKE}",
     ),
 )
 

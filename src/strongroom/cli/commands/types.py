@@ -20,6 +20,7 @@ ARBITRARY = frozenset({"arbitrary"})
 IMPORTED = frozenset({"imported_cert"})
 KV = frozenset({"kv"})
 PASSWORD = frozenset({"username_password"})
+PRIVATE = frozenset({"private_cert"})
 EXPIRING = ARBITRARY | PASSWORD
 ROTATING = frozenset(
     {
@@ -31,6 +32,8 @@ ROTATING = frozenset(
         "custom_credentials",
     }
 )
+
+REVOKE = "private_cert_action_revoke_certificate"
 
 EXAMPLE_ID = "1f6a0d4e-52c3-4a58-9b7e-8e3f1c2d4b5a"
 
@@ -96,6 +99,90 @@ MANAGED_CSR = Opt(
     types=IMPORTED,
     help='Fields of the signing request as JSON, such as \'{"common_name": "example.com"}\', @FILE or -.',
 )
+
+NAMES = (
+    Opt(
+        names=("--certificate-common-name",),
+        to="body.common_name",
+        aliases=("--private-cert-common-name",),
+        help="Common name, such as shop.example.com.",
+        types=PRIVATE,
+    ),
+    Opt(
+        names=("--certificate-alt-names",),
+        to="body.alt_names",
+        kind=Kind.LIST,
+        aliases=("--private-cert-alt-names",),
+        help="Further host names and e-mail addresses.",
+        types=PRIVATE,
+    ),
+    Opt(
+        names=("--private-cert-ip-sans",),
+        to="body.ip_sans",
+        help="IP addresses, separated by commas.",
+        types=PRIVATE,
+    ),
+    Opt(names=("--private-cert-uri-sans",), to="body.uri_sans", help="URIs, separated by commas.", types=PRIVATE),
+    Opt(
+        names=("--private-cert-other-sans",),
+        to="body.other_sans",
+        kind=Kind.LIST,
+        help="Other names, each as OID;UTF8:VALUE.",
+        types=PRIVATE,
+    ),
+)
+"""Names of a certificate, in the words of secrets."""
+
+EXCLUDE_COMMON_NAME = Opt(
+    names=("--private-cert-exclude-cn-from-sans",),
+    to="body.exclude_cn_from_sans",
+    kind=Kind.BOOL,
+    help="Keep the common name out of the alternative names.",
+    types=PRIVATE,
+)
+
+FORMATS = (
+    Opt(
+        names=("--private-cert-format",),
+        to="body.format",
+        kind=Kind.CHOICE,
+        choices=("pem", "pem_bundle"),
+        help="pem_bundle puts key, certificate and chain into one text (pem).",
+        types=PRIVATE,
+    ),
+    Opt(
+        names=("--private-cert-private-key-format",),
+        to="body.private_key_format",
+        kind=Kind.CHOICE,
+        choices=("der", "pkcs8"),
+        help="Form of the key inside the PEM text: der is the classic one of its type (der).",
+        types=PRIVATE,
+    ),
+)
+
+CSR = Opt(
+    names=("--private-cert-csr",),
+    to="body.csr",
+    kind=Kind.PEM,
+    help="Signing request for a key that you keep, as PEM, @FILE or -.",
+    types=PRIVATE,
+)
+
+PRIVATE_CERTIFICATE = (
+    Opt(
+        names=("--private-cert-template-name",),
+        to="body.certificate_template",
+        aliases=("--private-cert-certificate-template",),
+        help="Name of the certificate template.",
+        types=PRIVATE,
+    ),
+    *NAMES,
+    Opt(names=("--secret-ttl",), to="body.ttl", help="How long it is valid, such as 90d or 12h.", types=PRIVATE),
+    CSR,
+    *FORMATS,
+    EXCLUDE_COMMON_NAME,
+)
+"""What a private certificate is asked for with."""
 
 SECRET_ID = Opt(names=("--id",), to="path.id", required=True, help="Id of the secret.")
 OF_SECRET = Opt(names=("--secret-id",), to="path.secret_id", required=True, help="Id of the secret.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.cli.calls import Call, Kind, Opt, commands_of
-from strongroom.cli.commands.types import EXAMPLE_ID, OF_SECRET, PASSWORD_VALUE, PAYLOAD, VERSION_ID
+from strongroom.cli.commands.types import CSR, EXAMPLE_ID, OF_SECRET, PASSWORD_VALUE, PAYLOAD, REVOKE, VERSION_ID
 
 _VERSIONS = "/api/v2/secrets/{secret_id}/versions"
 
@@ -17,6 +17,7 @@ CALLS = (
             Opt(names=("--secret-version-prototype",), to="body", kind=Kind.JSON, help="The whole version as JSON."),
             *PAYLOAD,
             *PASSWORD_VALUE,
+            CSR,
             Opt(
                 names=("--secret-version-custom-metadata",),
                 to="body.custom_metadata",
@@ -39,7 +40,8 @@ CALLS = (
         details="Without a value, types that generate theirs get a new one. A certificate signed from a managed CSR is "
         "given without a key.",
         example=f"strongroom secret-version-create --secret-id {EXAMPLE_ID} \\\n"
-        "  --imported-cert-certificate @cert.pem --imported-cert-intermediate @chain.pem",
+        "  --imported-cert-certificate @cert.pem --imported-cert-intermediate @chain.pem\n"
+        f"strongroom secret-version-create --secret-id {EXAMPLE_ID} --private-cert-csr @request.pem",
     ),
     Call(
         name="secret-versions",
@@ -92,6 +94,34 @@ CALLS = (
         confirm="Destroy the payload of version {id} of secret {secret_id}?",
         example=f"strongroom secret-version-data-delete --secret-id {EXAMPLE_ID} --id current",
     ),
+    Call(
+        name="secret-version-action-create",
+        method="POST",
+        path=_VERSIONS + "/{id}/actions",
+        options=(
+            OF_SECRET,
+            VERSION_ID,
+            Opt(
+                names=("--secret-version-action-prototype",),
+                to="body",
+                kind=Kind.JSON,
+                help="The whole action as JSON.",
+            ),
+            Opt(
+                names=("--secret-version-action-type",),
+                to="body.action_type",
+                kind=Kind.CHOICE,
+                choices=(REVOKE,),
+                help="What to do.",
+            ),
+        ),
+        details="Revokes the certificate of one version; the others stay as they are.",
+        example=f"strongroom secret-version-action-create --secret-id {EXAMPLE_ID} --id previous \\\n"
+        f"  --secret-version-action-type {REVOKE}",
+    ),
 )
 
 COMMANDS = commands_of(*CALLS)
+
+version_action = COMMANDS["secret-version-action-create"]
+"""Printed with two hyphens in the original's pages."""
