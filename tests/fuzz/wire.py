@@ -8,13 +8,11 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import requests
 from schemathesis.core.transport import Response
-from starlette.routing import Route
 
-from strongroom.api.edge import PathEndpoint
 from strongroom.kernel.clock import FrozenClock
 from tests.conftest import START_OF_TESTS
 from tests.peers.in_process import InProcess, exchange, in_process
@@ -39,9 +37,7 @@ class Wire:
         self._listen()
 
     def _listen(self) -> None:
-        routes = self.server.container.app.routes
-        endpoint = cast("PathEndpoint", next(route.endpoint for route in routes if isinstance(route, Route)))
-        observer: Any = endpoint._edge._observer
+        observer: Any = self.server.container.edge._observer
         observer.crashed = lambda _, error: self.bugs.append("".join(traceback.format_exception(error)))
 
     def send(self, prepared: requests.PreparedRequest) -> Response:

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 import pytest
-from starlette.types import ASGIApp
 
+from strongroom.api.asgi import Application
 from strongroom.domain.access.actions import Role
 from strongroom.kernel.clock import FrozenClock
 from strongroom.runtime.container import Container, build
@@ -107,7 +107,7 @@ class InProcess:
         return self.container.worker.run_pending()
 
 
-async def exchange(app: ASGIApp, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+async def exchange(app: Application, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
     """Send one request to an application as the HTTP server would, and wait for the whole answer."""
     raw_path, _, query = target.partition("?")
     scope = {

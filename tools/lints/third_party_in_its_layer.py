@@ -23,7 +23,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "hsm": frozenset({"cryptography", "pkcs11"}),
     "sealing": frozenset({"argon2", "cryptography", "joserfc"}),
     "storage": frozenset({"alembic", "psycopg", "psycopg_pool", "sqlalchemy"}),
-    "api": frozenset({"anyio", "msgspec", "prometheus_client", "pydantic", "pydantic_core", "starlette"}),
+    "api": frozenset({"anyio", "msgspec", "prometheus_client", "pydantic", "pydantic_core"}),
     "runtime": frozenset(
         {
             "anyio",
@@ -32,7 +32,6 @@ ALLOWED: Mapping[str, frozenset[str]] = {
             "pkilint",
             "prometheus_client",
             "pydantic",
-            "starlette",
             "uvicorn",
             "uvloop",
         }

@@ -6,8 +6,7 @@ import asyncio
 import zlib
 from typing import Final
 
-from starlette.types import Receive
-
+from strongroom.api.asgi import Receive
 from strongroom.api.operations import Call
 from strongroom.kernel.errors import ErrorCode, Invalid, TooLarge
 

@@ -13,9 +13,9 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
-from starlette.types import Message
 
 from strongroom.api.app import build_app
+from strongroom.api.asgi import Message
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
 from strongroom.api.iam.table import OPERATIONS

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from starlette.types import Message
-
 from strongroom.api.app import build_app
+from strongroom.api.asgi import Message
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.edge import Edge
 from strongroom.api.operations import Call, Operation, Reply, Work
