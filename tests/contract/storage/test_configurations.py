@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import ConfigurationId
 from strongroom.kernel.result import Page, Sort
 from strongroom.storage.repositories.configurations import SORT_KEYS
+from strongroom.storage.statements import SQLITE
 from strongroom.storage.store import SqlStorage
 from tests.contract.storage.builders import add_authority, add_configuration, add_issued, later
 from tests.contract.storage.conftest import OpenStorage
@@ -97,6 +99,33 @@ def test_change_of_what_somebody_else_changed_is_refused(storage: SqlStorage) ->
 
     assert refused.value.code is ErrorCode.STALE_VERSION
     assert storage.read(lambda unit: unit.configurations.find_by_id(configuration.id)) == saved
+
+
+def test_configuration_that_a_unit_relies_on_stays_as_it_is_until_the_commit(open_store: OpenStorage) -> None:
+    stores = [open_store(stream=stream) for stream in ("one", "two", "three")]
+    configuration = add_configuration(stores[0])
+    unknown = ConfigurationId("unknown")
+    relied, may_commit = threading.Event(), threading.Event()
+
+    def relies(unit: Unit) -> Configuration | None:
+        assert unit.configurations.find_to_rely_on(unknown) is None
+        found = unit.configurations.find_to_rely_on(configuration.id)
+        relied.set()
+        assert may_commit.wait(10)
+        return found
+
+    first = stores[0].submit(relies)
+    assert relied.wait(10)
+    changing = stores[1].submit(lambda unit: unit.configurations.save(replace(configuration, document={"new": 1})))
+    if stores[2].dialect != SQLITE:
+        # Any number may rely on it at once.
+        assert stores[2].submit(lambda unit: unit.configurations.find_to_rely_on(configuration.id)).result(10)
+    with pytest.raises(TimeoutError):
+        changing.result(0.2)
+    may_commit.set()
+
+    assert first.result(10) == configuration
+    assert changing.result(10).row_version == 1
 
 
 def test_configuration_that_is_read_for_a_change_waits_for_the_one_before(open_store: OpenStorage) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,3 +162,48 @@ def test_one_process_writes_a_stream(durable_postgres: PostgresServer, monkeypat
     open_storage(url, stream="two").close()
     first.close()
     open_storage(url, stream="one").close()
+
+
+@pytest.mark.peers
+def test_store_goes_on_when_the_connection_ends_inside_a_unit_that_fails(postgres_url: str) -> None:
+    import psycopg
+
+    from strongroom.kernel.errors import Conflict, ErrorCode
+    from tests.contract.storage.builders import add_group
+
+    storage = open_storage(postgres_url, stream="main")
+    ended: list[int] = []
+
+    def fails(unit: Any) -> None:
+        unit.groups.find("default")
+        if not ended:
+            ended.append(unit._connection.raw.info.backend_pid)
+            with psycopg.connect(postgres_url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", ended)
+        raise Conflict(ErrorCode.ALREADY_EXISTS, "the unit's own refusal")
+
+    with pytest.raises(Conflict, match="own refusal"):
+        storage.write(fails)
+    add_group(storage)
+    storage.close()
+
+
+@pytest.mark.peers
+def test_unit_that_goes_on_after_a_failed_statement_is_not_told_that_it_was_stored(postgres_url: str) -> None:
+    from strongroom.kernel.errors import Internal
+    from strongroom.storage.engine import DriverFailure
+    from tests.contract.storage.builders import add_group, make_group
+
+    storage = open_storage(postgres_url, stream="main")
+    group = make_group("lost")
+
+    def swallows(unit: Any) -> None:
+        unit.groups.add(group)
+        with contextlib.suppress(DriverFailure):
+            unit._connection.plain("SELECT no_such_function()")
+
+    with pytest.raises(Internal):
+        storage.write(swallows)
+    add_group(storage)
+    assert storage.read(lambda unit: unit.groups.find(group.id)) is None
+    storage.close()
