@@ -19,13 +19,12 @@ from tests.contract.api_v2.beyond import (
     EXTRA_VARIANTS,
     OPTIONAL_MEMBERS,
 )
-from tests.contract.api_v2.declared import with_declared
 from tests.contract.api_v2.later import LATER_MODELS, LATER_OPERATIONS, LATER_UNIONS
 
 Json = dict[str, Any]
 
 FACTS: Final[Json] = json.loads((Path(__file__).parents[2] / "assets" / "api-v2-facts.json").read_text("utf-8"))
-DOCUMENT: Final = build_openapi(with_declared(OPERATIONS), "0")
+DOCUMENT: Final = build_openapi(OPERATIONS, "0")
 SCHEMAS: Final[Json] = DOCUMENT["components"]["schemas"]
 REF: Final = "#/components/schemas/"
 LATER_TYPES: Final = frozenset({"iam_credentials", "public_cert", "service_credentials", "custom_credentials"})
