@@ -21,7 +21,8 @@ from typing import NoReturn
 from tools.bench.contender import Contender
 from tools.bench.figures import Figure, compare, in_order
 from tools.bench.load import LoadGeneratorError, wrk_version
-from tools.bench.measurements import MEASUREMENTS, Bench, Measurement
+from tools.bench.measurements import MEASUREMENTS
+from tools.bench.measuring import Bench, Measurement
 from tools.bench.openbao import OpenBao
 from tools.bench.processes import measure_fsync
 from tools.bench.report import Report, as_json, as_text
@@ -63,7 +64,7 @@ def measure(options: argparse.Namespace) -> Report:
         facts |= _machine(folder)
         peer = OpenBao(folder / "openbao")
         own = Strongroom(folder / "strongroom")
-        beside: list[Contender] = []
+        beside: list[Strongroom] = []
         if options.database_url:
             beside.append(Strongroom(folder / "postgresql", label="on PostgreSQL", database_url=options.database_url))
         facts = {"strongroom": own.version, "peer": peer.version, **facts}

@@ -15,6 +15,8 @@ from tools.bench.wire import Answer
 
 SECRETS = 100
 PAYLOAD_CHARACTERS = 4096
+REVOCATIONS = 400
+"""Certificates that are issued to be revoked."""
 START_TIMEOUT_S = 60.0
 
 
@@ -61,6 +63,26 @@ class Contender(Protocol):
 
     def close(self) -> None:
         """Stop the server."""
+        ...
+
+
+class OwnContender(Contender, Protocol):
+    """Our own server, which some measurements need to do more for them."""
+
+    def wait_for_keys(self) -> int:
+        """Wait until all RSA keys are there that are made ahead; return how many."""
+        ...
+
+    def take_keys(self, tag: str) -> None:
+        """Use up the RSA keys that are there, so that others are made."""
+        ...
+
+    def add_revoked(self, count: int) -> None:
+        """Stop, store so many revoked certificates of the EC authority, and start again."""
+        ...
+
+    def renew_list(self) -> float:
+        """Revoke a certificate of the EC authority and fetch its list; return the seconds that fetching took."""
         ...
 
 

@@ -65,7 +65,8 @@ class Figure:
         load: requests at a time, or ``None`` where there is no load.
         peer: median of the peer, ``None`` where it has none.
         own: median of our side.
-        judged: what the gate judges: ratios of rounds, or own values where the gate is no ratio.
+        judged: what the gate judges: ratios of rounds, or own values where the gate is no ratio; ``None`` for a figure
+            that stands alone.
         gate: the gate, or ``None`` for a figure that is only told.
         verdict: how it stands to the gate.
     """
@@ -75,7 +76,7 @@ class Figure:
     load: int | None
     peer: float | None
     own: float
-    judged: Spread
+    judged: Spread | None
     gate: Gate | None
     verdict: Verdict
 
@@ -107,6 +108,20 @@ def compare(
         judged=judged,
         gate=gate,
         verdict=judge(judged.median, gate),
+    )
+
+
+def tell(what: str, own: Sequence[float], load: int | None = None) -> Figure:
+    """Build a figure of ours alone, in its own unit, that nothing judges."""
+    return Figure(
+        row=None,
+        what=what,
+        load=load,
+        peer=None,
+        own=statistics.median(own),
+        judged=None,
+        gate=None,
+        verdict=Verdict.NONE,
     )
 
 

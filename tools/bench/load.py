@@ -41,6 +41,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """An answer, counted from 1, whose time is taken.
+
+    Attributes:
+        ends_turn: send nothing after it; requests that are under way then are given up.
+    """
+
+    answer: int
+    ends_turn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one turn gave; times in milliseconds."""
 
@@ -53,6 +65,11 @@ class Turn:
     """Processor time of the server per request."""
     errors: int
     """Broken connections and time-outs, and answers that are no success."""
+    duration_s: float = 0.0
+    marked: int = 0
+    """Number of the marked answer."""
+    marked_s: float | None = None
+    """When the marked answer came; ``None`` if there was no mark, or it did not come."""
 
 
 def wrk_version() -> str:
@@ -68,7 +85,16 @@ def wrk_version() -> str:
     return shown.partition(" Copyright")[0].strip()
 
 
-def run_turn(plan: Plan, server: ServerProcess, *, tag: str, connections: int, seconds: int, folder: Path) -> Turn:
+def run_turn(
+    plan: Plan,
+    server: ServerProcess,
+    *,
+    tag: str,
+    connections: int,
+    seconds: int,
+    folder: Path,
+    mark: Mark | None = None,
+) -> Turn:
     """Put load on a server for a while.
 
     Args:
@@ -78,6 +104,7 @@ def run_turn(plan: Plan, server: ServerProcess, *, tag: str, connections: int, s
         connections: how many requests run at a time.
         seconds: how long.
         folder: private folder for the plan, which holds a token.
+        mark: an answer to time.
 
     Raises:
         LoadGeneratorError: if the generator fails.
@@ -86,7 +113,7 @@ def run_turn(plan: Plan, server: ServerProcess, *, tag: str, connections: int, s
     script = folder / "plan.lua"
     script.unlink(missing_ok=True)
     script.touch(mode=0o600)
-    script.write_text(lua_plan(plan, tag=tag, result=result), encoding="ascii")
+    script.write_text(lua_plan(plan, tag=tag, result=result, mark=mark), encoding="ascii")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_SCRIPT)]
     before = server.cpu_s()
     done = subprocess.run(
@@ -102,7 +129,7 @@ def run_turn(plan: Plan, server: ServerProcess, *, tag: str, connections: int, s
     server.require_alive()
     if done.returncode != 0 or not result.is_file():
         raise LoadGeneratorError(f"wrk ended with code {done.returncode}: {(done.stdout + done.stderr)[-1000:]}")
-    turn = read_turn(result.read_text(encoding="ascii"), cpu_s=spent)
+    turn = replace(read_turn(result.read_text(encoding="ascii"), cpu_s=spent), marked=mark.answer if mark else 0)
     result.unlink()
     return turn
 
@@ -125,6 +152,8 @@ def read_turn(text: str, *, cpu_s: float) -> Turn:
         max_ms=seen["max_us"] / 1e3,
         cpu_ms=cpu_s / requests * 1e3,
         errors=seen["failed"] + seen["refused"],
+        duration_s=seen["duration_us"] / 1e6,
+        marked_s=seen["marked_us"] / 1e6 or None,
     )
 
 
@@ -133,7 +162,7 @@ def first_counter(tag: str) -> str:
     return f"{tag}-2"
 
 
-def lua_plan(plan: Plan, *, tag: str, result: Path) -> str:
+def lua_plan(plan: Plan, *, tag: str, result: Path, mark: Mark | None = None) -> str:
     """Write a plan as the Lua file that ``load.lua`` reads."""
     # wrk adds its own Host only to requests that it formats itself.
     named = {**plan.headers, "Host": f"127.0.0.1:{plan.port}"}
@@ -141,7 +170,8 @@ def lua_plan(plan: Plan, *, tag: str, result: Path) -> str:
     paths = ", ".join(_lua(path) for path in plan.paths)
     return (
         f"return {{ method = {_lua(plan.method)}, headers = {{ {headers} }}, paths = {{ {paths} }},\n"
-        f"  body = {_lua(plan.body)}, marker = {_lua(COUNTER)}, tag = {_lua(tag)}, result = {_lua(str(result))} }}\n"
+        f"  body = {_lua(plan.body)}, marker = {_lua(COUNTER)}, tag = {_lua(tag)}, result = {_lua(str(result))},\n"
+        f"  mark = {mark.answer if mark else 0}, stops = {'true' if mark and mark.ends_turn else 'false'} }}\n"
     )
 
 

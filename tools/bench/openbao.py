@@ -6,16 +6,22 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tools.bench.contender import SECRETS, START_TIMEOUT_S, Workload, environment, payload
 from tools.bench.load import COUNTER, Plan
+from tools.bench.openbao_authorities import WORKLOADS, PeerAuthorities
 from tools.bench.processes import ServerProcess, free_port
 from tools.bench.wire import Answer, Client, UnexpectedAnswerError, wait_until
 
-_POLICY = 'path "kv/*" { capabilities = ["create", "read", "update"] }'
+_POLICY = """
+path "kv/*" { capabilities = ["create", "read", "update"] }
+path "pki-ec/*" { capabilities = ["create", "read", "update"] }
+path "pki-rsa/*" { capabilities = ["create", "read", "update"] }
+"""
 
 
 class OpenBao:
@@ -27,7 +33,12 @@ class OpenBao:
 
     def __init__(self, folder: Path) -> None:
         self.label = "OpenBao"
-        self.workloads: Mapping[str, Callable[[], Workload]] = {"read": self._read, "write": self._write}
+        self._authorities = PeerAuthorities(self._call_as_root)
+        self.workloads: Mapping[str, Callable[[], Workload]] = {
+            "read": self._read,
+            "write": self._write,
+            **{name: partial(self._certificates, name) for name in WORKLOADS},
+        }
         self._folder = folder
         self._program = _find_program()
         self._port = free_port()
@@ -35,6 +46,7 @@ class OpenBao:
         self._server: ServerProcess | None = None
         self._unseal_key = ""
         self._headers: dict[str, str] = {}
+        self._root: dict[str, str] = {}
 
     @property
     def version(self) -> str:
@@ -62,7 +74,7 @@ class OpenBao:
         self._wait("OpenBao's listener", lambda: self._client.send("GET", "/v1/sys/seal-status").status == 200)
         made = self._call("PUT", "/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self._unseal_key = made["keys_base64"][0]
-        self._headers = {"X-Vault-Token": made["root_token"]}
+        self._headers = self._root = {"X-Vault-Token": made["root_token"]}
         self._unseal()
         self._wait("OpenBao", self._answers("/v1/sys/mounts"))
         taken = time.perf_counter() - began
@@ -116,6 +128,12 @@ class OpenBao:
         headers = {**self._headers, "Content-Type": "application/json"}
         plan = Plan(port=self._port, method="PUT", paths=[path], headers=headers, body=body)
         return Workload(plan=plan, check=check, read_back=read_back)
+
+    def _certificates(self, name: str) -> Workload:
+        return self._authorities.workload(name, port=self._port, headers=self._headers)
+
+    def _call_as_root(self, method: str, path: str, body: Mapping[str, Any], status: int = 200) -> Any:
+        return self._client.expect(method, path, headers=self._root, body=json.dumps(body), status=status)
 
     def _stores(self) -> bool:
         probe = json.dumps({"data": {"value": "probe"}})

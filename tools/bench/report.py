@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.bench.figures import Bound, Figure, Unit, Verdict
-from tools.bench.measurements import Series
+from tools.bench.measuring import Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ class Report:
 NOT_EQUAL = (
     "OpenBao writes two audit entries for a request, before and after it; Strongroom writes one.",
     "Both write a new name each time; Strongroom also keeps its list and search indexes.",
+    "OpenBao forgets the private key of a certificate; Strongroom encrypts and keeps it.",
+    "OpenBao signs certificates with a root; Strongroom with an intermediate, so its answers hold a longer chain.",
     "Load generator and server share the processors, and the peer may use all of them.",
 )
 """What the comparison leaves unequal; printed, so that nobody has to find out."""
@@ -103,8 +105,8 @@ def _figure_cells(figure: Figure) -> Sequence[str]:
         str(figure.load or ""),
         _number(figure.peer),
         _number(figure.own),
-        f"{judged.median:.2f}{suffix}",
-        f"({judged.low:.2f} - {judged.high:.2f})",
+        f"{judged.median:.2f}{suffix}" if judged else "-",
+        f"({judged.low:.2f} - {judged.high:.2f})" if judged else "",
         _bound(gate.minimum if gate else None, suffix),
         _bound(gate.goal if gate else None, suffix),
         figure.verdict.value,

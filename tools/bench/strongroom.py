@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 from tools.bench.contender import SECRETS, START_TIMEOUT_S, Workload, environment, payload
 from tools.bench.load import COUNTER, Plan
 from tools.bench.processes import ServerProcess, free_port
+from tools.bench.strongroom_authorities import CRL_PATH, KEYS_AHEAD, WORKLOADS, OwnAuthorities, add_revoked
 from tools.bench.wire import Answer, Client, UnexpectedAnswerError, wait_until
 
 _APIKEY_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
@@ -31,7 +33,12 @@ class Strongroom:
 
     def __init__(self, folder: Path, *, label: str = "Strongroom", database_url: str | None = None) -> None:
         self.label = label
-        self.workloads: Mapping[str, Callable[[], Workload]] = {"read": self._read, "write": self._write}
+        self._authorities = OwnAuthorities(self._call)
+        self.workloads: Mapping[str, Callable[[], Workload]] = {
+            "read": self._read,
+            "write": self._write,
+            **{name: partial(self._certificates, name) for name in WORKLOADS},
+        }
         self._folder = folder
         self._data = folder / "data"
         self._program = Path(sys.executable).with_name("strongroom")
@@ -117,6 +124,51 @@ class Strongroom:
             body=self._prototype(f"written-{COUNTER}", 0),
         )
         return Workload(plan=plan, check=check, read_back=read_back)
+
+    def wait_for_keys(self) -> int:
+        """Wait until all RSA keys are there that are made ahead; return how many."""
+        self._wait(lambda: self._keys_ready() >= KEYS_AHEAD)
+        return KEYS_AHEAD
+
+    def take_keys(self, tag: str) -> None:
+        """Use up the RSA keys that are there, so that others are made."""
+        for number in range(KEYS_AHEAD):
+            self._authorities.issue("rsa", f"{tag}-{number}")
+
+    def add_revoked(self, count: int) -> None:
+        """Stop, store so many revoked certificates of the EC authority, and start again."""
+        self._authorities.prepare()
+        self.close()
+        add_revoked(self._data / "strongroom.db", count)
+        self.restart()
+
+    def renew_list(self) -> float:
+        """Revoke a certificate of the EC authority and fetch its list; return the seconds that fetching took."""
+        client = Client(self._port)
+        try:
+            self._authorities.revoke_another()
+            began = time.perf_counter()
+            answer = client.send("GET", CRL_PATH)
+            taken = time.perf_counter() - began
+        finally:
+            client.close()
+        if answer.status != 200:
+            raise UnexpectedAnswerError(f"Strongroom answered with {answer.status} instead of a list")
+        return taken
+
+    def _keys_ready(self) -> float:
+        for line in self._client.send("GET", "/metrics").body.decode().splitlines():
+            name, _, number = line.rpartition(" ")
+            if name == 'strongroom_rsa_keys_ready{bits="2048"}':
+                return float(number)
+        return 0.0
+
+    def _certificates(self, name: str) -> Workload:
+        return self._authorities.workload(name, port=self._port, headers=self._json_headers())
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, status: int = 201) -> Any:
+        text = "" if body is None else json.dumps(body)
+        return self._client.expect(method, path, headers=self._json_headers(), body=text, status=status)
 
     def _spawn(self) -> None:
         command = [str(self._program), "server", "--data-dir", str(self._data)]

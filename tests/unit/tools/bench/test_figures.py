@@ -35,6 +35,7 @@ def test_a_gate_without_a_minimum_cannot_be_missed() -> None:
 def test_ratios_are_taken_round_by_round() -> None:
     figure = compare("x", [100.0, 1000.0, 10.0], [300.0, 2000.0, 40.0], gate=THROUGHPUT)
 
+    assert figure.judged is not None
     assert (figure.judged.low, figure.judged.median, figure.judged.high) == (2.0, 3.0, 4.0)
     assert (figure.peer, figure.own) == (100.0, 300.0)
 
@@ -42,6 +43,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 def test_a_gate_in_seconds_judges_our_own_time() -> None:
     figure = compare("x", [0.1, 0.1, 0.1], [0.8, 0.6, 0.7], gate=START)
 
+    assert figure.judged is not None
     assert figure.judged.median == 0.7
     assert figure.verdict is Verdict.MINIMUM
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.load import COUNTER, LoadGeneratorError, Plan, lua_plan, read_turn, wrk_version
+from tools.bench.load import COUNTER, LoadGeneratorError, Mark, Plan, lua_plan, read_turn, wrk_version
 
 PLAN = Plan(
     port=8200,
@@ -19,7 +19,7 @@ PLAN = Plan(
 
 def line(**changed: int) -> str:
     seen = {"requests": 100, "duration_us": 2_000_000, "p50_us": 1500, "p99_us": 9000, "max_us": 20_000}
-    return json.dumps(seen | {"failed": 0, "refused": 0} | changed)
+    return json.dumps(seen | {"failed": 0, "refused": 0, "marked_us": 0} | changed)
 
 
 def test_a_turn_is_read_in_milliseconds_and_per_second() -> None:
@@ -65,3 +65,10 @@ def test_a_missing_generator_is_named_with_its_package(monkeypatch: pytest.Monke
 
     with pytest.raises(LoadGeneratorError, match="apt-get install wrk"):
         wrk_version()
+
+
+def test_a_marked_answer_is_timed(tmp_path: Path) -> None:
+    assert "mark = 56, stops = true" in lua_plan(PLAN, tag="t", result=tmp_path, mark=Mark(answer=56, ends_turn=True))
+    assert "mark = 0, stops = false" in lua_plan(PLAN, tag="t", result=tmp_path)
+    assert read_turn(line(marked_us=250_000), cpu_s=0.0).marked_s == 0.25
+    assert read_turn(line(), cpu_s=0.0).marked_s is None

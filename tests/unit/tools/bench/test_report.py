@@ -4,7 +4,7 @@ import json
 
 from tools.bench.figures import Bound, Gate, compare
 from tools.bench.load import Turn
-from tools.bench.measurements import Series
+from tools.bench.measuring import Series
 from tools.bench.report import Report, as_json, as_text
 
 GATE = Gate(row=1, minimum=Bound(value=2.0), goal=Bound(value=3.5))
