@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
@@ -10,14 +10,14 @@ from strongroom.api.parameters import CONFIGURATION_TYPE_HEADER
 from strongroom.api.v2.mapping.configurations import changes, configuration_full, configuration_metadata, given
 from strongroom.api.v2.schemas import configurations as schemas
 from strongroom.api.v2.schemas.configuration_actions import ConfigurationAction, ConfigurationActionPrototype
+from strongroom.api.v2.schemas.configuration_base import EngineName
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require_instance
 from strongroom.domain.audit.record import Target
 from strongroom.domain.authorities.templates import templates_for
 from strongroom.domain.configurations.model import ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.configurations.service import Shown
-from strongroom.domain.secrets.model import SecretType
-from strongroom.kernel.errors import ErrorCode, Forbidden
+from strongroom.kernel.errors import ErrorCode, Forbidden, Invalid
 
 EXTENSIONS_HEADER: Final = "X-Strongroom-Extensions"
 _TARGET: Final = "configuration"
@@ -25,6 +25,7 @@ _TAG: Final = "Configurations"
 _PATH: Final = "/api/v2/configurations"
 _NAMED: Final = f"{_PATH}/{{name}}"
 _SORT_KEYS: Final = frozenset({"config_type", "secret_type", "name"})
+_ENGINES: Final[tuple[str, ...]] = get_args(EngineName)
 _OUTSIDE: Final = frozenset({"config_type", "name"})
 _EXTENSIONS: Final = {EXTENSIONS_HEADER: "1 shows what the contract does not have, too"}
 _HEADERS: Final = {
@@ -74,7 +75,12 @@ def _create(call: Call) -> Pending:
 
 def _list(call: Call) -> Reply:
     query = call.parse_query(schemas.ConfigurationsQuery)
-    engines = parse_list(query.secret_types, field="secret_types", most=len(SecretType))
+    engines = parse_list(query.secret_types, field="secret_types", most=len(_ENGINES))
+    for item in engines:
+        if item not in _ENGINES:
+            raise Invalid(
+                ErrorCode.INVALID_FIELD, f"secret_types may hold {', '.join(_ENGINES)}.", field="secret_types"
+            )
     wanted = ConfigurationQuery(
         limit=query.limit,
         offset=query.offset,
