@@ -305,6 +305,7 @@ def test_actions_on_authorities_answer_as_the_client_expects(
     assert turned.name == issuing
     assert turned.config.data.certificate != old["issuing_ca"]
     assert isinstance(turned.config.ttl, int)
+    assert turned.config.csr.startswith("-----BEGIN CERTIFICATE REQUEST-----")
     new = result(client.create_secret_version(secret_id=old["id"], secret_version_prototype={}))
     assert new["issuing_ca"] == turned.config.data.certificate
     for leaf, issuer in ((old["certificate"], old["issuing_ca"]), (new["certificate"], new["issuing_ca"])):

@@ -80,6 +80,19 @@ def build_ca_csr(spec: AuthoritySpec, key: SigningKey) -> bytes:
     return builder.sign(key, signature_hash(key)).public_bytes(Encoding.DER)
 
 
+def build_renewed_csr(certificate: x509.Certificate, key: SigningKey) -> bytes:
+    """Build and sign a request for another certificate like one that an intermediate has; return it as DER.
+
+    Whoever signed may have overridden what the intermediate asked for at first. What the certificate says counts.
+    """
+    builder = x509.CertificateSigningRequestBuilder(certificate.subject)
+    kept = (x509.BasicConstraints, x509.KeyUsage, x509.SubjectAlternativeName, *(kind for kind, _ in _COPIED))
+    for found in certificate.extensions:
+        if isinstance(found.value, kept):
+            builder = builder.add_extension(found.value, critical=found.critical)
+    return builder.sign(key, signature_hash(key)).public_bytes(Encoding.DER)
+
+
 def draft_child(csr: x509.CertificateSigningRequest, options: SigningOptions, issuing: Issuing, now: datetime) -> Draft:
     """Draft the certificate of an intermediate from its request.
 

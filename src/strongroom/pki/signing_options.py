@@ -95,15 +95,7 @@ def signing_defaults(document: Mapping[str, Any]) -> Json:
     return {**defaults, "ttl": f"{document['max_ttl_seconds']}s"}
 
 
-def options_of(certificate: x509.Certificate) -> Json:
-    """Return the members of the action that leads to a CA certificate like this one."""
-    options: Json = {}
-    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    if constraints.path_length is not None:
-        options["max_path_length"] = constraints.path_length
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return options
-    permitted = [item.value for item in found.permitted_subtrees or () if isinstance(item, x509.DNSName)]
-    return {**options, "permitted_dns_domains": permitted}
+def renewal_options(certificate: x509.Certificate) -> Json:
+    """Return the members of the action that gives a renewed request a CA certificate like this one."""
+    limit = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    return {"use_csr_values": True, **({} if limit is None else {"max_path_length": limit})}

@@ -110,6 +110,25 @@ def test_the_lists_of_all_keys_in_one_file_serve_every_certificate(manager: Mana
     assert fetch(authority_addresses(issued[-1].loaded)[0]).raw == issued[-1].issuer.public_bytes(Encoding.DER)
 
 
+def test_a_rotation_keeps_what_the_signer_decided(manager: Manager) -> None:
+    manager.root("decided-root", **EC)
+    options = {"common_name": "Example Renamed", "ou": ["PKI"], "max_path_length": 0, "alt_names": ["ca.example.com"]}
+    manager.intermediate("decided-issuing", "decided-root", options=options, **EC)
+    before = x509.load_pem_x509_certificate(manager.data("decided-issuing")["certificate"].encode())
+
+    config = manager.act("decided-issuing", "rotate_intermediate")["config"]
+
+    after = x509.load_pem_x509_certificate(config["data"]["certificate"].encode())
+    assert after.subject == before.subject
+    assert after.public_key() != before.public_key()
+    for kind in (x509.BasicConstraints, x509.KeyUsage, x509.SubjectAlternativeName):
+        found, kept = (item.extensions.get_extension_for_class(kind) for item in (after, before))
+        assert (found.value, found.critical) == (kept.value, kept.critical)
+    assert x509.load_pem_x509_csr(config["csr"].encode()).public_key() == after.public_key()
+    assert manager.data("decided-issuing")["csr"] == config["csr"]
+    lint([config["data"]["certificate"]])
+
+
 # --- three levels
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.kernel.errors import ErrorCode, Invalid
-from strongroom.pki.authority_drafts import draft_child
+from strongroom.pki.authority_drafts import build_renewed_csr, draft_child
 from strongroom.pki.draft import Draft
 from strongroom.pki.keys import public_key_spki
-from strongroom.pki.signing_options import SigningOptions, parse_signing_options, signing_defaults
+from strongroom.pki.signing_options import SigningOptions, parse_signing_options, renewal_options, signing_defaults
 from tests.factories.authorities import (
     NOW,
     issuing,
@@ -368,3 +368,25 @@ def test_three_levels_verify_and_the_path_length_ends_there(tmp_path: Path) -> N
     smuggled = make_ca("Smuggled CA", issuer=lowest, now=NOW)
     refused = _verify(tmp_path, root, [policy, lowest, smuggled], make_private_leaf(smuggled))
     assert "path length constraint exceeded" in refused.stderr
+
+
+# renewing
+
+
+def test_a_renewed_request_asks_for_all_that_the_certificate_says() -> None:
+    first = make_intermediate(
+        ROOT,
+        common_name="Example Renamed",
+        ou=["PKI"],
+        alt_names=["ca.example.com"],
+        max_path_length=0,
+        permitted_dns_domains=["example.com"],
+    )
+    csr = x509.load_der_x509_csr(build_renewed_csr(first.certificate, KEY))
+    draft = _child(csr, **renewal_options(first.certificate))
+    assert csr.is_signature_valid
+    assert draft.subject == first.certificate.subject
+    kept = {type(item.value): (item.value, item.critical) for item in draft.extensions}
+    for item in first.certificate.extensions:
+        if not isinstance(item.value, x509.SubjectKeyIdentifier):
+            assert kept[type(item.value)] == (item.value, item.critical)

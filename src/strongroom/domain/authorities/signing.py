@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from strongroom.domain.authorities.context import (
+    REQUEST_LABEL,
     AuthorityContext,
     NamedAuthority,
     certificate_of,
@@ -33,14 +34,15 @@ from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import new_uuid
 from strongroom.kernel.value import value
-from strongroom.pki.authority import authority_spec
-from strongroom.pki.authority_drafts import build_ca_csr, draft_child
+from strongroom.pki.armor import encode_pem
+from strongroom.pki.authority import NAME_MEMBERS, authority_spec
+from strongroom.pki.authority_drafts import build_renewed_csr, draft_child
 from strongroom.pki.crl import entry_der
 from strongroom.pki.draft import Draft, new_serial, serial_hex, sign_draft
 from strongroom.pki.encoding import Certificate, SigningRequest, certificate_der, key_identifier, load_own_request
 from strongroom.pki.formats import CertificateFormat, certificate_text
 from strongroom.pki.set_signed import check_signed
-from strongroom.pki.signing_options import SigningOptions, options_of, parse_signing_options, signing_defaults
+from strongroom.pki.signing_options import SigningOptions, parse_signing_options, renewal_options, signing_defaults
 from strongroom.pki.signing_request import load_signing_request
 
 _CHILD: Final = "intermediate_certificate_authority"
@@ -255,21 +257,22 @@ class Signing:
         require_able(present, context.now())
         assert parent is not None  # noqa: S101  (it cannot be deleted while it has children)
         document = configuration.document
-        spec = authority_spec(document)
         authority_id = AuthorityId(new_uuid())
         generation = present.authority.generation + 1
-        made = context.keys.make(authority_id, spec.key, next_in_token(document.get(CRYPTO_KEY), generation))
+        made = context.keys.make(
+            authority_id, authority_spec(document).key, next_in_token(document.get(CRYPTO_KEY), generation)
+        )
         bare = Authority(
             id=authority_id,
             configuration_id=configuration.id,
             generation=generation,
-            csr=build_ca_csr(spec, made.key),
+            csr=build_renewed_csr(certificate_of(present.authority), made.key),
             sealed_key=made.sealed,
             external_key=made.external,
             key_id=key_identifier(made.key.public_key()),
             created_at=context.now(),
         )
-        signed = self.certify(parent, bare, document, options_of(certificate_of(present.authority)))
+        signed = self.certify(parent, bare, document, renewal_options(certificate_of(present.authority)))
 
         def commit(unit: Unit) -> Mapping[str, Any]:
             hold_unchanged(unit, configuration)
@@ -356,15 +359,13 @@ def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
 def _rotated(authority: Authority, document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the rotation action shows of the new certificate."""
     assert authority.not_after is not None and authority.not_before is not None  # noqa: S101, PT018  (just signed)
+    assert authority.csr is not None  # noqa: S101  (intermediates always have one)
     chain = chain_of(authority)
-    shown = {
-        name: document[name]
-        for name in ("common_name", "alt_names", "ip_sans", "uri_sans", "other_sans", "exclude_cn_from_sans", "format")
-        if document.get(name) is not None
-    }
+    shown = {name: document[name] for name in (*NAME_MEMBERS, "format") if document.get(name) is not None}
     return {
         **shown,
         "ttl": int((authority.not_after - authority.not_before).total_seconds()),
+        "csr": encode_pem(authority.csr, REQUEST_LABEL),
         "data": {
             "certificate": certificate_text(chain[0], chain[1:], CertificateFormat(document["format"])),
             "issuing_ca": chain[1],
