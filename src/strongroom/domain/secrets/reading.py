@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from strongroom.domain.change import Change
@@ -10,9 +10,10 @@ from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.context import Context, SecretView, VersionView
 from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import Secret, StoredPayload, Version
+from strongroom.kernel.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PayloadRead:
     """A payload read and what it leaves behind.
 
@@ -41,11 +42,11 @@ class SecretReading:
         secret = found if isinstance(found, Secret) else found.secret
         state = context.vault.open_state(secret.id, secret.private_state) if secret.private_state else None
         if isinstance(found, Secret) or found.sealed is None:
-            return PayloadRead(SecretView(secret=secret, private_state=state), None)
+            return PayloadRead(view=SecretView(secret=secret, private_state=state), first=None)
         payload = context.vault.open_payload(found.version.id, found.sealed)
         at = context.now()
         view = SecretView(secret=secret, payload=payload, private_state=state, read_at=at)
-        return PayloadRead(view, self._note(secret, found.version, at))
+        return PayloadRead(view=view, first=self._note(secret, found.version, at))
 
     def version(self, unit: ReadUnit, secret: Secret, reference: str) -> PayloadRead:
         """Open a version's payload by id or alias.
@@ -56,10 +57,10 @@ class SecretReading:
         version = find_version(unit, secret, reference)
         sealed = unit.versions.find_sealed(secret.id, version.id)
         if sealed is None:
-            return PayloadRead(VersionView(secret=secret, version=version), None)
+            return PayloadRead(view=VersionView(secret=secret, version=version), first=None)
         payload = self._context.vault.open_payload(version.id, sealed)
         view = VersionView(secret=secret, version=replace(version, downloaded=True), payload=payload)
-        return PayloadRead(view, self._note(secret, version, self._context.now()))
+        return PayloadRead(view=view, first=self._note(secret, version, self._context.now()))
 
     def _note(self, secret: Secret, version: Version, at: datetime) -> Change[None] | None:
         if version.downloaded and secret.retrieved_at is not None:
