@@ -732,3 +732,7 @@ class KeyMaker(Protocol):
             Unavailable: too many callers wait for RSA keys, or none could be made in time.
         """
         ...
+
+    def warm(self, spec: KeySpec) -> None:
+        """Say that keys of this kind will be wanted; returns at once."""
+        ...

@@ -115,6 +115,7 @@ def _run(settings: Settings, directory: DataDir, listeners: Listeners, *, worker
         if announce:
             _announce(container, directory, listeners)
         container.worker.start()
+        container.services.authorities.templates.expect_requests()
         server = _Server(container, listeners)
         # What is there now stays: it need never be looked at again, and pages that workers share stay shared.
         gc.freeze()

@@ -34,6 +34,9 @@ class SameProcess:
 class MakesAtOnce:
     """Makes keys when they are asked for."""
 
+    def warm(self, spec: KeySpec) -> None:
+        """Do nothing: a key is made when it is asked for."""
+
     def take(self, spec: KeySpec) -> IssuedKey:
         """Make one."""
         return generate_private_key(spec)

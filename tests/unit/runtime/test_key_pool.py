@@ -22,6 +22,8 @@ from strongroom.pki.keys import IssuedKey, KeySpec
 from strongroom.runtime import key_pool
 from strongroom.runtime.helper_processes import HelperProcesses
 from strongroom.runtime.key_pool import KeyPool, KeyPoolFigures
+from tests.api.authorities import create_intermediate, create_root, create_template
+from tests.peers.in_process import InProcess
 
 T = TypeVar("T")
 
@@ -324,3 +326,15 @@ def test_the_process_loads_nothing_but_what_keys_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_template_for_rsa_keys_has_them_made_ahead(server: InProcess) -> None:
+    pool = server.container.keys
+    assert (create_root(server).status, create_intermediate(server).status) == (201, 201)
+    before = pool.figures()
+
+    made = create_template(server, key_type="rsa")
+
+    assert made.status == 201, made.raw
+    assert before == []
+    assert [figures.bits for figures in pool.figures()] == [2048]

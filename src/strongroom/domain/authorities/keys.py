@@ -68,6 +68,10 @@ class AuthorityKeys:
         """Make a key for somebody who asked for a certificate."""
         return self._maker.take(spec)
 
+    def expect(self, spec: KeySpec) -> None:
+        """Say that keys for certificates of this kind will be asked for."""
+        self._maker.warm(spec)
+
     def make_for_ocsp(self, authority_id: AuthorityId, spec: KeySpec) -> NewKey:
         """Make the key of an OCSP signer."""
         made = self._maker.take(spec)
