@@ -17,6 +17,7 @@ from strongroom.domain.access.decide import require_group
 from strongroom.domain.audit.record import Target
 from strongroom.domain.authorities.templates import templates_for
 from strongroom.domain.configurations.model import ConfigurationQuery
+from strongroom.domain.secrets.lookup import require_known_group
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId
 from strongroom.kernel.time import format_rfc3339
 
@@ -36,6 +37,7 @@ def _evaluate(call: Call) -> Reply:
     group_id = GroupId(body.secret_group_id or DEFAULT_GROUP)
     call.target = Target(type="secret", name=body.name, secret_group_id=group_id)
     require_group(call.principal, Action.SECRET_CREATE, group_id)
+    call.services.storage.look(lambda unit: require_known_group(unit, group_id))
     found = call.services.authorities.dry_run.evaluate(given(body), group_id=group_id, caller=call.principal.facts)
     answer: dict[str, Any] = {
         "allowed": found.allowed,

@@ -15,6 +15,9 @@ from strongroom.domain.ports import ReadUnit
 from strongroom.kernel.errors import ErrorCode, NotFound
 from strongroom.kernel.value import value
 
+_NOTHING = "There is no such certificate authority, or it has no certificate (of this key) yet."
+"""One answer for both: who has no token learns no names."""
+
 
 @value
 class PublishedCertificate:
@@ -80,7 +83,7 @@ def find_authority(unit: ReadUnit, name: str) -> Configuration:
     """
     configuration = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
     if configuration is None:
-        raise NotFound(ErrorCode.NOT_FOUND, "There is no certificate authority of this name.")
+        raise NotFound(ErrorCode.NOT_FOUND, _NOTHING)
     return configuration
 
 
@@ -94,5 +97,5 @@ def _named(unit: ReadUnit, name: str, key_id: str | None, *, oldest: bool) -> tu
     if key_id is not None:
         signed = [item for item in signed if item.key_id == key_id]
     if not signed:
-        raise NotFound(ErrorCode.NOT_FOUND, "The certificate authority has no certificate (of this key) yet.")
+        raise NotFound(ErrorCode.NOT_FOUND, _NOTHING)
     return configuration, signed[-1 if oldest else 0]

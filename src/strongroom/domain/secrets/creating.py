@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require, require_group
@@ -21,12 +21,11 @@ from strongroom.domain.secrets.checks import (
 )
 from strongroom.domain.secrets.context import Context, SecretView
 from strongroom.domain.secrets.events import EventType
+from strongroom.domain.secrets.lookup import NO_GROUP
 from strongroom.domain.secrets.model import Secret, SecretType, Version
 from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, NotFound, Problems
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, is_uuid, new_uuid
-
-_NO_GROUP: Final = "secret_group_id names no secret group."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ class SecretCreation:
             try:
                 unit.secrets.add(secret)
             except NotFound:
-                raise Invalid(ErrorCode.INVALID_FIELD, _NO_GROUP, field="secret_group_id") from None
+                raise Invalid(ErrorCode.INVALID_FIELD, NO_GROUP, field="secret_group_id") from None
             if has_version:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:
@@ -127,7 +126,7 @@ class SecretCreation:
         check_name(problems, new.name, lengths=SECRET_NAME_LENGTHS)
         check_description(problems, new.description)
         if new.group_id != DEFAULT_GROUP and not is_uuid(new.group_id):
-            problems.add("secret_group_id", _NO_GROUP)
+            problems.add("secret_group_id", NO_GROUP)
         check_labels(problems, new.labels, limits)
         check_metadata(problems, new.custom_metadata, field="custom_metadata", limit=limits.metadata_bytes)
         check_metadata(

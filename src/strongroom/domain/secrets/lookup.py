@@ -9,9 +9,10 @@ from strongroom.domain.access.decide import refuse, require, require_group, unkn
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.ports import ReadUnit
 from strongroom.domain.secrets.model import Secret, SecretType, StoredPayload, Version, VersionAlias
-from strongroom.kernel.errors import ErrorCode, NotFound
-from strongroom.kernel.ids import GroupId, SecretId, VersionId, is_uuid
+from strongroom.kernel.errors import ErrorCode, Invalid, NotFound
+from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, SecretId, VersionId, is_uuid
 
+NO_GROUP: Final = "secret_group_id names no secret group."
 NO_VERSION: Final = "The secret has no such version."
 
 
@@ -109,3 +110,13 @@ def visible_groups(
     if scope.everywhere:
         return wanted
     return scope.groups if wanted is None else wanted & scope.groups
+
+
+def require_known_group(unit: ReadUnit, group_id: GroupId) -> None:
+    """Refuse a request for a group that there is none of.
+
+    Raises:
+        Invalid: ``invalid_field`` about ``secret_group_id``.
+    """
+    if group_id != DEFAULT_GROUP and (not is_uuid(group_id) or unit.groups.find(group_id) is None):
+        raise Invalid(ErrorCode.INVALID_FIELD, NO_GROUP, field="secret_group_id")
