@@ -45,11 +45,19 @@ class SoftHsm:
 @pytest.fixture(scope="session")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
     """Give tokens that were just initialised, or leave the test out where SoftHSM is not installed."""
+    made = make_tokens(tmp_path_factory.mktemp("softhsm"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.environment.items():
+            patch.setenv(name, value)
+        yield made
+
+
+def make_tokens(folder: Path) -> SoftHsm:
+    """Initialise tokens below a folder, in its ``tokens``, for processes that are given the environment."""
     program = require("softhsm2")
     library = next((Path(place) for place in _LIBRARIES if Path(place).is_file()), None)
     if library is None:
         leave_out("the library of the system package 'softhsm2' is not where it is looked for")
-    folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
     configuration = folder / "softhsm2.conf"
     configuration.write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n", encoding="utf-8")
@@ -57,6 +65,4 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
     for label in (TOKEN, OTHER_TOKEN):
         command = [str(program), "--init-token", "--free", "--label", label, "--pin", USER_PIN, "--so-pin", _SO_PIN]
         subprocess.run(command, check=True, capture_output=True, env=os.environ | environment, timeout=60)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(_VARIABLE, str(configuration))
-        yield SoftHsm(library=library, environment=environment)
+    return SoftHsm(library=library, environment=environment)
