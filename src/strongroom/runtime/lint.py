@@ -29,10 +29,12 @@ class Linter:
 
     def __init__(self, helpers: Helpers) -> None:
         self._helpers = helpers
+        # Every issue asks, and looking through the folders of packages would be a fifth of its time.
+        self._is_installed = is_installed()
 
     def is_installed(self) -> bool:
-        """Tell whether the extra ``lint`` is there."""
-        return is_installed()
+        """Tell whether the extra ``lint`` was there at the start."""
+        return self._is_installed
 
     def lint_certificate(self, der: bytes) -> list[Finding]:
         """Return what is wrong with a certificate, the worst first.
