@@ -7,7 +7,8 @@ Source: RFC 5280 section 4.2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -16,6 +17,9 @@ from strongroom.pki.draft import CertifiedKey
 from strongroom.pki.usages import KEY_USAGES
 
 Extensions: TypeAlias = list[x509.Extension[x509.ExtensionType]]
+
+_KEPT: Final = 256
+"""Templates and authorities are few, certificates many: what comes from the former is built once."""
 
 
 def extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
@@ -32,18 +36,25 @@ def build_san(alt_names: Sequence[x509.GeneralName], *, has_subject: bool) -> Ex
 
 def build_key_usage(chosen: Iterable[str]) -> Extensions:
     """Return the key usages by the names of `KEY_USAGES`."""
-    wanted = set(chosen)
-    if not wanted:
-        return []
-    return [
-        extension(x509.KeyUsage(**{keyword: name in wanted for name, keyword in KEY_USAGES.items()}), critical=True)
-    ]
+    wanted = frozenset(chosen)
+    return [_key_usage(wanted)] if wanted else []
+
+
+@lru_cache(maxsize=_KEPT)
+def _key_usage(wanted: frozenset[str]) -> x509.Extension[x509.ExtensionType]:
+    usages = x509.KeyUsage(**{keyword: name in wanted for name, keyword in KEY_USAGES.items()})
+    return extension(usages, critical=True)
 
 
 def build_extended_key_usage(oids: Iterable[str]) -> Extensions:
     """Return the extended key usages by their object identifiers, each once."""
-    unique = [x509.ObjectIdentifier(oid) for oid in dict.fromkeys(oids)]
-    return [extension(x509.ExtendedKeyUsage(unique), critical=False)] if unique else []
+    unique = tuple(dict.fromkeys(oids))
+    return [_extended_key_usage(unique)] if unique else []
+
+
+@lru_cache(maxsize=_KEPT)
+def _extended_key_usage(oids: tuple[str, ...]) -> x509.Extension[x509.ExtensionType]:
+    return extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in oids]), critical=False)
 
 
 def build_policies(oids: Iterable[str]) -> Extensions:
@@ -77,6 +88,7 @@ def build_key_ids(public_key: CertifiedKey, issuer: x509.Certificate | None) -> 
     ]
 
 
+@lru_cache(maxsize=_KEPT)
 def read_key_id(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
     """Return the key identifier that a CA certificate gives itself, or that of its key."""
     try:
@@ -87,6 +99,13 @@ def read_key_id(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
 
 def build_addresses(*, crl_url: str | None, ca_url: str | None, ocsp_url: str | None) -> Extensions:
     """Return where relying parties find the revocation list, the issuer's certificate and its responder."""
+    return list(_addresses(crl_url, ca_url, ocsp_url))
+
+
+@lru_cache(maxsize=_KEPT)
+def _addresses(
+    crl_url: str | None, ca_url: str | None, ocsp_url: str | None
+) -> tuple[x509.Extension[x509.ExtensionType], ...]:
     built: Extensions = []
     if crl_url:
         point = x509.DistributionPoint(
@@ -97,4 +116,4 @@ def build_addresses(*, crl_url: str | None, ca_url: str | None, ocsp_url: str | 
     access = [x509.AccessDescription(kind, x509.UniformResourceIdentifier(url)) for kind, url in kinds if url]
     if access:
         built.append(extension(x509.AuthorityInformationAccess(access), critical=False))
-    return built
+    return tuple(built)

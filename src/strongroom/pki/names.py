@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 MAX_HOST_LENGTH: Final = 253
@@ -25,12 +26,15 @@ _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!#$&-;=?-Z\[\]_a-z~%]+")
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,38})){1,30}")
 _MAX_FIRST_ARCS: Final = 40
 _ACE_PREFIX: Final = "xn--"
+_NAMES_KEPT: Final = 256
+"""On its way into a certificate a name is looked at five times."""
 
 
 class NameProblem(ValueError):
     """Why a text is not the kind of name it should be."""
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def check_host(text: str) -> str:
     """Return a host name, wildcard or single label in its ASCII form.
 

@@ -172,4 +172,6 @@ def _is_printable(char: str) -> bool:
 
 def printable(text: str) -> str:
     """Return the text with control and formatting characters written as escapes."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(char if _is_printable(char) else char.encode("unicode_escape").decode() for char in text)

@@ -21,6 +21,7 @@ from strongroom.pki.names import NameProblem
 MAX_COMMON_NAME: Final = 128
 MAX_SUBJECT_VALUES: Final = 10
 MAX_SERIAL_NUMBER: Final = 64
+_LONGEST_WITHOUT_WARNING: Final = 64
 
 SUBJECT_LIMITS: Final = {
     # Certificate authorities refuse more.
@@ -153,6 +154,8 @@ def build_subject(
 def _build_common_name(text: str) -> x509.NameAttribute[str]:
     # DEVIATION: RFC 5280 stops at 64 characters, the compatible API at 128; private authorities sign the longer ones.
     # The library counts bytes besides, so that 40 characters of some scripts would be too many for it.
+    if len(text.encode()) <= _LONGEST_WITHOUT_WARNING:
+        return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)

@@ -40,6 +40,7 @@ from strongroom.pki.formats import certificate_text, private_key_text
 from strongroom.pki.issuing import Issuing
 from strongroom.pki.keys import IssuedKey, KeySpec, generate_private_key
 from strongroom.pki.leaf import LeafRequest, draft_leaf, parse_leaf_request
+from strongroom.pki.leaf_facts import LeafFacts, facts_of_leaf
 from strongroom.pki.rules import check_draft
 from strongroom.pki.signing_request import certified_key
 from strongroom.pki.verdicts import Verdict, refusal
@@ -58,6 +59,8 @@ class Leaf:
     """
 
     certificate: Certificate
+    draft: Draft
+    facts: LeafFacts
     serial: int
     payload: Mapping[str, Any] = field(repr=False)
     template: Configuration
@@ -145,6 +148,8 @@ class Issuance:
         certificate = sign_draft(judged.draft, context.issuer(judged.issuer.authority), serial)
         return Leaf(
             certificate=certificate,
+            draft=judged.draft,
+            facts=facts_of_leaf(judged.draft, certificate, certificate_of(judged.issuer.authority)),
             serial=serial,
             payload=_payload(judged, certificate),
             template=judged.template,

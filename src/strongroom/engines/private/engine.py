@@ -17,7 +17,6 @@ from strongroom.kernel.ids import VersionId
 from strongroom.kernel.result import Notice
 from strongroom.kernel.time import format_rfc3339
 from strongroom.kernel.value import value
-from strongroom.pki.inspect import inspect_certificate
 
 _REQUEST: Final = (
     TEMPLATE,
@@ -157,18 +156,19 @@ def _timing(rotation: Mapping[str, Any], made_at: datetime, not_after: datetime)
 def _prepared(
     leaf: Leaf, rotation: Mapping[str, Any], timing: _Timing, state: Mapping[str, Any], *, relies: bool = False
 ) -> Prepared:
-    facts = inspect_certificate(leaf.certificate)
+    facts = leaf.facts
+    not_after = leaf.draft.not_after
     version_attributes: dict[str, Any] = {
         "serial_number": facts.serial_number,
         "validity": {
-            "not_before": format_rfc3339(facts.not_before),
-            "not_after": format_rfc3339(facts.not_after),
+            "not_before": format_rfc3339(leaf.draft.not_before),
+            "not_after": format_rfc3339(not_after),
         },
     }
     attributes: dict[str, Any] = {
         TEMPLATE: leaf.template.name,
         "certificate_authority": leaf.issuer.configuration.name,
-        "common_name": facts.common_name or "",
+        "common_name": facts.common_name,
         "alt_names": list(facts.alt_names),
         "issuer": facts.issuer,
         "key_algorithm": facts.key_algorithm,
@@ -187,7 +187,7 @@ def _prepared(
         payload=leaf.payload,
         attributes=attributes,
         version_attributes=version_attributes,
-        expires_at=facts.not_after,
+        expires_at=not_after,
         rotation=rotation,
         private_state=state,
         warnings=timing.warnings,
