@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.needs import require
-from tests.peers.server import BYTE_CODE, running
+from tests.peers.server import BYTE_CODE, free_port, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -32,11 +33,30 @@ class Reader:
 
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Give a reader with a server over HTTPS on a free port of the loopback address."""
+    """Give a reader with a server that other pages were tried on, too."""
+    with _reading(tmp_path_factory.mktemp("docs") / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def first_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Give a reader with a server of its own: names of authorities are taken once."""
+    with _reading(tmp_path_factory.mktemp("docs") / "data") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _reading(data: Path) -> Iterator[Reader]:
+    """Run a server over HTTPS on a free port of loopback; another port has the files of authorities without TLS."""
     require("curl")
     require("openssl")
-    data = tmp_path_factory.mktemp("docs") / "data"
-    with running(data, environment={"STRONGROOM_SCHEDULER_INTERVAL": "1s"}) as server:
+    files = f"127.0.0.1:{free_port()}"
+    settings = {
+        "STRONGROOM_SCHEDULER_INTERVAL": "1s",
+        "STRONGROOM_CA_FILES_LISTEN": files,
+        "STRONGROOM_CA_FILES_URL": f"http://{files}",
+    }
+    with running(data, environment=settings) as server:
         environment = {
             "PATH": f"{BIN}{os.pathsep}/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",

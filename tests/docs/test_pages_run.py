@@ -9,34 +9,55 @@ from pathlib import Path
 import pytest
 
 from tests.docs.conftest import ROOT, Reader
-from tests.docs.pages import is_shown, read_steps, run_steps
+from tests.docs.pages import Step, is_shown, read_steps, run_steps
 
 GUIDE = ROOT / "docs" / "guide"
 START = GUIDE / "README.md"
 """What the other pages of the guide ask their readers to run first."""
+
+AUTHORITY = GUIDE / "private-ca.md"
+"""What the pages about private certificates ask their readers to run after it."""
+
+ON_AUTHORITY = ("certificate-refused", "external-ca", "private-certificates", "revoke", "rotate-ca")
+AUTHORITY_PAGES = sorted([AUTHORITY, *(GUIDE / f"{word}.md" for word in ON_AUTHORITY)])
 
 OPERATIONS = ROOT / "docs" / "operations"
 RUNNABLE = ("audit", "backup-restore", "first-start", "master-key", "metrics")
 """Pages on operations that talk to the server of the tests; the others need another one."""
 
 PAGES = sorted(
-    page.relative_to(ROOT).as_posix()
-    for page in [ROOT / "README.md", *GUIDE.glob("*.md"), *(OPERATIONS / f"{word}.md" for word in RUNNABLE)]
+    {ROOT / "README.md", *GUIDE.glob("*.md"), *(OPERATIONS / f"{word}.md" for word in RUNNABLE)} - set(AUTHORITY_PAGES)
 )
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 @pytest.mark.peers
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", PAGES)
-def test_page_does_what_it_says(name: str, reader: Reader, tmp_path: Path) -> None:
-    page = ROOT / name
-    steps = read_steps(page, name=name, strict=page.parent != OPERATIONS)
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_page_does_what_it_says(page: Path, reader: Reader, tmp_path: Path) -> None:
+    steps = read_steps(page, name=_name(page), strict=page.parent != OPERATIONS)
     if page.parent != ROOT and page != START:
-        steps = [*read_steps(START, name="docs/guide/README.md"), *steps]
-    (tmp_path / "data").symlink_to(reader.data)
-    environment = {**reader.environment, "HOME": str(tmp_path)}
+        steps = [*read_steps(START, name=_name(START)), *steps]
+    _follow(steps, reader, tmp_path)
 
-    outcome = run_steps(steps, folder=tmp_path, environment=environment)
+
+@pytest.mark.peers
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", AUTHORITY_PAGES, ids=_name)
+def test_page_about_private_certificates_does_what_it_says(page: Path, first_reader: Reader, tmp_path: Path) -> None:
+    before = [START] if page == AUTHORITY else [START, AUTHORITY]
+    steps = [step for one in (*before, page) for step in read_steps(one, name=_name(one))]
+    _follow(steps, first_reader, tmp_path)
+
+
+def _follow(steps: list[Step], reader: Reader, folder: Path) -> None:
+    (folder / "data").symlink_to(reader.data)
+    environment = {**reader.environment, "HOME": str(folder)}
+
+    outcome = run_steps(steps, folder=folder, environment=environment)
 
     for step, printed in zip(steps, outcome.outputs, strict=False):
         if step.expected is not None and not is_shown(step.expected, printed):
