@@ -8,7 +8,7 @@ from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from cryptography import x509
@@ -19,6 +19,7 @@ from cryptography.x509.verification import VerificationError
 
 from tests.integration.private_certs.judges import (
     ask_over_tls,
+    gnutls_ocsp,
     gnutls_verify,
     handshake_with_openssl,
     lint,
@@ -28,6 +29,7 @@ from tests.integration.private_certs.judges import (
     openssl_verify,
     python_verify,
     run,
+    succeed,
     write,
 )
 from tests.integration.private_certs.manager import (
@@ -54,6 +56,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "ed25519": {"key_type": "ed25519"},
 }
 NAMES = {"alt_names": ["localhost", "www.example.com"], "ip_sans": "127.0.0.1"}
+EC: dict[str, Any] = {"key_type": "ec"}
+SUBJECT: dict[str, Any] = {
+    "organization": ["Example"],
+    "ou": ["PKI"],
+    "country": ["DE"],
+    "province": ["Hamburg"],
+    "locality": ["Hamburg"],
+    "street_address": ["Main Street 1"],
+    "postal_code": ["20095"],
+}
 ALLOWED = {"allowed_domains": ["example.com"], "allow_subdomains": True}
 
 
@@ -80,6 +92,10 @@ def test_certificates_of_every_kind_of_key_are_trusted_until_they_are_revoked(
     with nginx(tmp_path, files) as port:
         assert "SUCCESS CN=localhost" in ask_over_tls(port, files)
     assert openssl_ocsp(files, issued, tmp_path) == "good"
+    # Without a nonce the answer may be one that was signed before.
+    for _ in range(2):
+        assert openssl_ocsp(files, issued, tmp_path, "-no_nonce") == "good"
+    assert gnutls_ocsp(files, issued, tmp_path) == "good"
 
     manager.revoke(issued)
 
@@ -90,12 +106,14 @@ def test_certificates_of_every_kind_of_key_are_trusted_until_they_are_revoked(
         assert not trusted
         assert "revoked" in told
     assert openssl_ocsp(files, issued, tmp_path) == "revoked"
+    assert openssl_ocsp(files, issued, tmp_path, "-no_nonce") == "revoked"
+    assert gnutls_ocsp(files, issued, tmp_path) == "revoked"
     with nginx(tmp_path, files) as port, pytest.raises(ssl.SSLCertVerificationError, match="certificate revoked"):
         ask_over_tls(port, files)
 
 
 def test_every_address_in_a_certificate_leads_to_what_it_promises(manager: Manager) -> None:
-    _, issuing, leaves = manager.tree("addresses", template={"key_type": "ec"}, key_type="ec", **ADDRESSES)
+    _, issuing, leaves = manager.tree("addresses", template=EC, **EC, **ADDRESSES)
     issued = manager.issue(leaves, "addresses-leaf")
     ca_address, ocsp_address = authority_addresses(issued.loaded)
 
@@ -129,10 +147,15 @@ def test_every_address_in_a_certificate_leads_to_what_it_promises(manager: Manag
         assert told.certificate_status is ocsp.OCSPCertStatus.GOOD
         assert told.serial_number == issued.loaded.serial_number
     assert manager.data(issuing)["certificate"] == issued.chain[0]
+    # The same files have the same addresses over HTTPS.
+    for address, found in ((ca_address, authority), (crl_address(issued.loaded), crl)):
+        parts = urlsplit(address)
+        secured = manager.server.request("GET", f"{parts.path}?{parts.query}", token=None)
+        assert (secured.status, secured.raw) == (200, found.raw)
 
 
 def test_openssl_fetches_revocation_lists_by_itself(manager: Manager, tmp_path: Path) -> None:
-    _, issuing, leaves = manager.tree("download", template={"key_type": "ec"}, key_type="ec", **ADDRESSES)
+    _, issuing, leaves = manager.tree("download", template=EC, **EC, **ADDRESSES)
     old = manager.issue(leaves, "download-leaf")
     manager.act(issuing, "rotate_intermediate")
     new = manager.rotate(old)
@@ -156,7 +179,7 @@ def test_openssl_fetches_revocation_lists_by_itself(manager: Manager, tmp_path: 
 
 
 def test_nginx_staples_the_answers_of_the_responder(manager: Manager, tmp_path: Path) -> None:
-    _, _, leaves = manager.tree("staple", template={"key_type": "ec"}, key_type="ec", **ADDRESSES)
+    _, _, leaves = manager.tree("staple", template=EC, **EC, **ADDRESSES)
     issued = manager.issue(leaves, "staple-leaf")
     files = write(tmp_path / "files", issued, crls_above(issued))
     trust = tmp_path / "trust.pem"
@@ -184,3 +207,77 @@ def test_a_bundle_is_all_that_nginx_needs(manager: Manager, tmp_path: Path) -> N
     assert issued.private_key.startswith("-----BEGIN PRIVATE KEY-----")
     with nginx(tmp_path, files) as port:
         assert "SUCCESS CN=localhost" in ask_over_tls(port, files)
+
+
+def test_a_certificate_with_every_kind_of_name_and_extension_is_well_formed(manager: Manager, tmp_path: Path) -> None:
+    manager.root("full-root", **EC, **ADDRESSES, **{**SUBJECT, "max_ttl": "876000h"})
+    manager.intermediate("full-issuing", "full-root", **EC, **ADDRESSES, **SUBJECT)
+    manager.template(
+        "full-leaves",
+        "full-issuing",
+        **EC,
+        **SUBJECT,
+        allow_any_name=True,
+        allowed_uri_sans=["spiffe://example.com/*"],
+        allowed_other_sans=["*"],
+        code_signing_flag=True,
+        email_protection_flag=True,
+        ext_key_usage=["IPSECUser"],
+        ext_key_usage_oids=["1.3.6.1.5.5.7.3.17"],
+        policy_identifiers=["1.3.6.1.4.1.99999.1"],
+        basic_constraints_valid_for_non_ca=True,
+    )
+    issued = manager.issue(
+        "full-leaves",
+        "full-leaf",
+        alt_names=["localhost", "*.example.com", "person@example.com", "xn--bcher-kva.example.com"],
+        ip_sans="127.0.0.1,2001:db8::1",
+        uri_sans="spiffe://example.com/service",
+        other_sans=["1.3.6.1.4.1.311.20.2.3;UTF8:person@example.com"],
+    )
+    crls = crls_above(issued)
+    files = write(tmp_path, issued, crls)
+
+    lint_issued(issued, crls)
+    for trusted, told in (openssl_verify(files), gnutls_verify(files, tmp_path)):
+        assert trusted, told
+    text = succeed(require("openssl"), "x509", "-noout", "-text", "-in", files.leaf)
+    for part in (
+        "DNS:*.example.com",
+        "email:person@example.com",
+        "IP Address:2001:DB8:0:0:0:0:0:1",
+        "URI:spiffe://example.com/service",
+        "othername: UPN::person@example.com",
+        "TLS Web Server Authentication, TLS Web Client Authentication, Code Signing, E-mail Protection",
+        "Policy: 1.3.6.1.4.1.99999.1",
+        "CA:FALSE",
+        "O = Example, OU = PKI",
+    ):
+        assert part in text, part
+    assert issued.issuer.not_valid_after_utc.year < 2050
+    assert x509.load_pem_x509_certificate(issued.chain[-1].encode()).not_valid_after_utc.year > 2100
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ec", "ed25519"])
+def test_the_key_of_a_request_made_by_openssl_stays_with_its_maker(kind: str, manager: Manager, tmp_path: Path) -> None:
+    _, _, leaves = manager.tree("csr", template={**ALLOWED, "key_type": kind}, **EC, **ADDRESSES)
+    key, request = tmp_path / "own-key.pem", tmp_path / "own.csr"
+    made = {"rsa": ["rsa:2048"], "ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "ed25519": ["ed25519"]}[kind]
+    names = "subjectAltName=DNS:www.example.com,DNS:localhost"
+    words = ["-subj", "/CN=www.example.com", "-addext", names, "-nodes", "-keyout", key, "-out", request]
+    succeed(require("openssl"), "req", "-new", "-newkey", *made, *words)
+
+    issued = manager.issue(leaves, "csr-leaf", csr=request.read_text())
+
+    assert issued.private_key == ""
+    issued = replace(issued, private_key=key.read_text())
+    crls = crls_above(issued)
+    files = write(tmp_path / "files", issued, crls)
+    lint_issued(issued, crls)
+    for trusted, told in (openssl_verify(files), gnutls_verify(files, tmp_path)):
+        assert trusted, told
+    handshake_with_openssl(files)
+    again = replace(manager.rotate(issued), private_key=key.read_text())
+    assert again.loaded.public_key() == issued.loaded.public_key()
+    assert again.loaded.serial_number != issued.loaded.serial_number
+    handshake_with_openssl(write(tmp_path / "again", again))
