@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from strongroom.domain.limits import Limits
 from strongroom.hsm.key_token import Pkcs11KeyToken
@@ -23,6 +24,7 @@ from strongroom.runtime.container import build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.settings import Settings, describe, load_settings, unknown_variables
 from strongroom.storage.store import SqlStorage, open_storage
+from tests.api.authorities import create_certificate, create_intermediate, create_root, create_template, make_tree
 from tests.factories.certificates import make_leaf
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.server import Answer, running
@@ -348,6 +350,43 @@ def test_the_pkcs11_library_is_the_one_that_is_loaded(tmp_path: Path, monkeypatc
             token.open(key)
 
 
+def test_keys_on_p224_need_their_setting(data_dir: Path, clock: FrozenClock) -> None:
+    for allowed, status in ((False, 400), (True, 201)):
+        with in_process(data_dir / str(allowed), clock, allow_p224=allowed) as server:
+            make_tree(server)
+            answers = [
+                create_root(server, "old-curve", key_bits=224),
+                create_intermediate(server, "old-curve-2", key_bits=224),
+                create_template(server, "old-curve", key_bits=224),
+            ]
+            assert [answer.status for answer in answers] == [status] * 3
+            if allowed:
+                issued = create_certificate(server, certificate_template="old-curve")
+                assert issued.json["key_algorithm"] == "ECDSA224"
+            else:
+                assert all(_said(answer, 400, "key_bits") for answer in answers)
+
+
+def test_certificates_name_the_address_of_the_files_or_else_the_server_s(data_dir: Path, clock: FrozenClock) -> None:
+    public = "https://secrets.example.com"
+    for name, settings, address in (
+        ("own", {"ca_files_url": "http://pki.example.com:8080/"}, "http://pki.example.com:8080"),
+        ("public", {}, public),
+    ):
+        with in_process(data_dir / name, clock, public_url=public, **settings) as server:
+            make_tree(server)
+            changes = {"crl_distribution_points_encoded": True, "issuing_certificates_urls_encoded": True}
+            patched = server.request("PATCH", "/api/v2/configurations/issuing", {**changes, "ocsp_urls_encoded": True})
+            assert patched.status == 200, patched.raw
+            leaf = x509.load_pem_x509_certificate(create_certificate(server).json["certificate"].encode())
+            points = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+            access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+            found = [point.full_name[0].value for point in points if point.full_name]
+            found += [description.access_location.value for description in access]
+            assert len(found) == 3
+            assert all(url.startswith(f"{address}/") and "//" not in url[8:] for url in found), found
+
+
 def test_the_pool_of_rsa_keys_has_the_size_and_sizes_it_is_told(data_dir: Path, clock: FrozenClock) -> None:
     with in_process(data_dir, clock, rsa_pool_size=1, rsa_pool_bits="4096, 2048") as server:
         keys = server.container.keys
@@ -491,6 +530,11 @@ def _events_kept(server: InProcess) -> bool:
     return kept() == 0
 
 
+def _second_is_refused(server: InProcess, create: Callable[[InProcess, str], Answer]) -> bool:
+    make_tree(server)
+    return _said(create(server, "another"), 400, "reached the maximum of 1")
+
+
 LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
     "secret_groups": (1, _secret_groups),
     "labels": (1, lambda server: _said(_create(server, labels=["aa", "bb"]), 400, "label")),
@@ -520,6 +564,9 @@ LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
             "certificate must have at most 100 characters",
         ),
     ),
+    "root_authorities": (1, lambda server: _second_is_refused(server, create_root)),
+    "intermediate_authorities": (1, lambda server: _second_is_refused(server, create_intermediate)),
+    "certificate_templates": (1, lambda server: _second_is_refused(server, create_template)),
     "versions_kept": (2, _versions_kept),
     "locks_per_secret": (1, _locks_per_secret),
     "lock_attributes_bytes": (
@@ -558,7 +605,7 @@ def test_the_same_goes_through_with_the_default(data_dir: Path, clock: FrozenClo
 
 
 def test_every_setting_is_one_of_this_file_or_of_the_life_of_a_server() -> None:
-    elsewhere = {"listen", "http", "workers", "database_url", "tls_cert_file", "tls_key_file"}
+    elsewhere = {"listen", "ca_files_listen", "http", "workers", "database_url", "tls_cert_file", "tls_key_file"}
     here = {
         "data_dir",
         "behind_proxy",
@@ -567,6 +614,8 @@ def test_every_setting_is_one_of_this_file_or_of_the_life_of_a_server() -> None:
         "region",
         "metrics_token",
         "public_url",
+        "allow_p224",
+        "ca_files_url",
         "pkcs11_library",
         "rsa_pool_size",
         "rsa_pool_bits",
