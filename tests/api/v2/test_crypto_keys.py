@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pkcs11
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from pkcs11 import Attribute, ObjectClass
 
 from strongroom.domain.authorities.addresses import OCSP
@@ -343,3 +349,57 @@ def test_the_key_and_its_pin_cannot_be_replaced(server: InProcess, cas: TokenCas
 
     assert answer.status == 400
     assert "crypto_key" in answer.json["errors"][0]["message"]
+
+
+# --- away
+
+
+def test_what_is_published_stays_true_while_the_token_is_away(
+    prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, softhsm: SoftHsm
+) -> None:
+    shutil.copytree(prepared_data_dir, data_dir)
+    with in_process(data_dir, clock, pkcs11_library=softhsm.library) as running:
+        cas = TokenCas(running)
+        root = certificate_of(cas.root("root", cas.key(softhsm.new_label())))
+        cas.intermediate("issuing", cas.key(softhsm.new_label()))
+        listed = cas.file("root", "crl")
+        question = ocsp.OCSPRequestBuilder().add_certificate(root, root, hashes.SHA256()).build()
+        path = f"{OCSP}/root/{quote(base64.b64encode(question.public_bytes(Encoding.DER)), safe='')}"
+        assert running.request("GET", path, token=None).status == 200
+    # Without its library the server cannot reach the token.
+    with in_process(data_dir, clock) as running:
+        away = TokenCas(running, cas.pin)
+        clock.advance(timedelta(hours=71))
+        running.work()
+        assert away.file("root", "crl") == listed
+        clock.advance(timedelta(hours=1))
+        crl = "/v1/ibmcloud/private_cert/config/certificate_authorities/root/crl"
+        assert running.request("GET", crl, token=None).status == 503
+
+        clock.advance(timedelta(days=3, hours=23))
+        answer = running.request("GET", path, token=None)
+        assert answer.status == 200
+        certified = ocsp.load_der_ocsp_response(answer.raw).certificates[0]
+        assert ocsp.load_der_ocsp_response(answer.raw).next_update_utc == certified.not_valid_after_utc
+        clock.advance(timedelta(hours=2))
+        assert running.request("GET", path, token=None).status == 503
+
+
+def test_a_list_that_lacks_a_revocation_is_not_published_while_the_token_is_away(
+    prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, softhsm: SoftHsm
+) -> None:
+    shutil.copytree(prepared_data_dir, data_dir)
+    with in_process(data_dir, clock, pkcs11_library=softhsm.library) as running:
+        cas = TokenCas(running)
+        cas.root("root", cas.key(softhsm.new_label()))
+        cas.intermediate("issuing", cas.key(softhsm.new_label()))
+        cas.file("root", "crl")
+    with in_process(data_dir, clock) as running:
+        away = TokenCas(running, cas.pin)
+
+        assert away.act("issuing", "revoke_ca_certificate").status == 201
+
+        crl = "/v1/ibmcloud/private_cert/config/certificate_authorities/root/crl"
+        assert running.request("GET", crl, token=None).status == 503
+    with in_process(data_dir, clock, pkcs11_library=softhsm.library) as running:
+        assert len(list(x509.load_der_x509_crl(TokenCas(running, cas.pin).file("root", "crl")))) == 1

@@ -18,7 +18,7 @@ from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Done, Step, new_job
 from strongroom.domain.ports import ReadUnit, Unit
-from strongroom.kernel.errors import ErrorCode, NotFound
+from strongroom.kernel.errors import ErrorCode, NotFound, Unavailable
 from strongroom.pki.crl import build_crl
 from strongroom.pki.extensions import read_key_id
 
@@ -43,6 +43,23 @@ class Crls:
 
         Raises:
             NotFound: the authority is not there any more.
+            Unavailable: its key is in a token that does not answer, and the stored list is not true any more.
+        """
+        try:
+            return self.renewed(configuration, authority_id)
+        except Unavailable:
+            # Renewal begins long before a list lapses, so relying parties need not notice that a token is away.
+            valid = self._context.storage.read(lambda unit: self._valid(unit, authority_id))
+            if valid is None:
+                raise
+            return valid
+
+    def renewed(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
+        """Return a list as `current` does that has most of its life before it.
+
+        Raises:
+            NotFound: the authority is not there any more.
+            Unavailable: its key is in a token that does not answer.
         """
         fresh = self._context.storage.read(lambda unit: self.fresh(unit, configuration, authority_id))
         return fresh or self._rebuilt(configuration, authority_id)
@@ -60,12 +77,19 @@ class Crls:
 
     def fresh(self, unit: ReadUnit, configuration: Configuration, authority_id: AuthorityId) -> Crl | None:
         """Return the stored list unless it is out of date or about to lapse."""
-        authority = _find(unit, authority_id)
-        crl = unit.authorities.find_crl(authority_id)
-        if crl is None or crl.covers < authority.crl_wanted:
+        crl = self._valid(unit, authority_id)
+        if crl is None:
             return None
         left = crl.next_update - self._context.now()
         return crl if left * _AT_LEAST_LEFT > life_of(configuration) else None
+
+    def _valid(self, unit: ReadUnit, authority_id: AuthorityId) -> Crl | None:
+        """Return the stored list unless it is out of date or has lapsed."""
+        authority = _find(unit, authority_id)
+        crl = unit.authorities.find_crl(authority_id)
+        if crl is None or crl.covers < authority.crl_wanted or crl.next_update <= self._context.now():
+            return None
+        return crl
 
     def _build(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
         now = self._context.now().replace(microsecond=0)
@@ -132,7 +156,7 @@ class CrlRenewal:
         authority_id = AuthorityId(str(job.data["authority_id"]))
         found = self._context.storage.read(lambda unit: _configuration(unit, authority_id))
         if found is not None:
-            self._crls.current(found, authority_id)
+            self._crls.renewed(found, authority_id)
         return Done()
 
 

@@ -15,6 +15,7 @@ from strongroom.domain.authorities.context import AuthorityContext, certificate_
 from strongroom.domain.authorities.model import Authority, Issued, IssuedKind, OcspSigner
 from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.kernel.errors import Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import new_serial, serial_hex, sign_draft
 from strongroom.pki.encoding import certificate_der, load_own_certificate
@@ -111,7 +112,15 @@ class OcspResponder:
             return known
         with self._lock:
             known = self._context.storage.look(lambda unit: unit.authorities.find_ocsp_signer(authority.id))
-            return known if known is not None and _is_good(known, now) else self._renew(authority, now)
+            if known is not None and _is_good(known, now):
+                return known
+            try:
+                return self._renew(authority, now)
+            except Unavailable:
+                # The CA's key is in a token that is away; a signer is good to the end of its life.
+                if known is None or known.not_after <= now:
+                    raise
+                return known
 
     def _renew(self, authority: Authority, now: datetime) -> OcspSigner:
         context = self._context
