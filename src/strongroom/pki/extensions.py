@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from strongroom.pki.draft import CertifiedKey
 from strongroom.pki.usages import KEY_USAGES
@@ -54,7 +54,9 @@ def build_extended_key_usage(oids: Iterable[str]) -> Extensions:
 
 @lru_cache(maxsize=_KEPT)
 def _extended_key_usage(oids: tuple[str, ...]) -> x509.Extension[x509.ExtensionType]:
-    return extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in oids]), critical=False)
+    # RFC 3161 section 2.3: clients take time stamps only from certificates that are for nothing else, critically so.
+    stamps_time = oids == (ExtendedKeyUsageOID.TIME_STAMPING.dotted_string,)
+    return extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in oids]), critical=stamps_time)
 
 
 def build_policies(oids: Iterable[str]) -> Extensions:

@@ -281,3 +281,26 @@ def test_the_key_of_a_request_made_by_openssl_stays_with_its_maker(kind: str, ma
     assert again.loaded.public_key() == issued.loaded.public_key()
     assert again.loaded.serial_number != issued.loaded.serial_number
     handshake_with_openssl(write(tmp_path / "again", again))
+
+
+def test_a_certificate_for_time_stamps_alone_serves_a_time_stamping_authority(manager: Manager, tmp_path: Path) -> None:
+    only = {"server_flag": False, "client_flag": False, "key_usage": ["DigitalSignature"]}
+    template = {**EC, **only, "ext_key_usage": ["TimeStamping"]}
+    _, _, leaves = manager.tree("stamp", template=template, **EC, **ADDRESSES)
+    issued = manager.issue(leaves, "stamp-leaf")
+    files = write(tmp_path, issued)
+    lint_issued(issued)
+    settings, query, reply = (tmp_path / name for name in ("ts.cnf", "query.tsq", "reply.tsr"))
+    (tmp_path / "serial").write_text("01\n")
+    settings.write_text(
+        "[tsa]\ndefault_tsa = here\n[here]\n"
+        f"serial = {tmp_path}/serial\ndefault_policy = 1.3.6.1.4.1.99999.2\ndigests = sha256\nsigner_digest = sha256\n"
+    )
+    openssl = require("openssl")
+    succeed(openssl, "ts", "-query", "-data", files.leaf, "-sha256", "-cert", "-out", query)
+    signer = ["-signer", files.leaf, "-inkey", files.key, "-chain", files.above]
+    succeed(openssl, "ts", "-reply", "-config", settings, "-queryfile", query, *signer, "-out", reply)
+
+    told = succeed(openssl, "ts", "-verify", "-data", files.leaf, "-in", reply, "-CAfile", files.root)
+
+    assert "Verification: OK" in told

@@ -134,7 +134,7 @@ def test_the_whole_subject_is_there() -> None:
         ({"key_usage": "KeyAgreement,EncipherOnly"}, "Key Usage: critical Key Agreement, Encipher Only "),
         (
             {"ext_key_usage": "timestamping", "server_flag": False, "client_flag": False},
-            "Extended Key Usage: Time Stamp",
+            "Extended Key Usage: critical Time Stamp",
         ),
         ({"ext_key_usage_oids": "1.3.6.1.4.1.311.20.2.2"}, "TLS Web Client Authentication, Microsoft Smartcard Login"),
         ({"policy_identifiers": "2.23.140.1.2.1, 1.2.3.4"}, "Policy: 2.23.140.1.2.1 Policy: 1.2.3.4 "),
