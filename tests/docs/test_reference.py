@@ -104,6 +104,8 @@ def shown_default(value: Any) -> str:
         return "none"
     if value == {}:
         return "see below"
+    if isinstance(value, tuple):
+        return f"`{', '.join(map(str, value))}`"
     if isinstance(value, timedelta):
         return f"`{value.total_seconds():g}s`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
