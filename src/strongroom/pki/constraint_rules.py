@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -41,6 +42,7 @@ def check_constraints(
             )
 
 
+@lru_cache(maxsize=256)
 def _constraints(certificate: x509.Certificate) -> x509.NameConstraints | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.NameConstraints).value

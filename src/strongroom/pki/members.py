@@ -192,6 +192,8 @@ class Members:
 
 def shorten(text: str) -> str:
     """Return a value for a message: without control characters, and not longer than a line."""
+    if len(text) <= _SHOWN_CHARACTERS and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else "?" for char in text[:_SHOWN_CHARACTERS])
     return shown + ("..." if len(text) > _SHOWN_CHARACTERS else "")
 

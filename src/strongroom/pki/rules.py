@@ -93,7 +93,11 @@ def check_draft(
 
 def _find(draft: Draft, kind: type[ExtensionT]) -> ExtensionT | None:
     """Return the extension of a kind; `_check_extensions` refuses a second one, and those that only look like it."""
-    return next((item.value for item in draft.extensions if type(item.value) is kind), None)
+    for item in draft.extensions:
+        found = item.value
+        if type(found) is kind:
+            return found
+    return None
 
 
 def _constrained(draft: Draft, alt_names: list[x509.GeneralName]) -> list[x509.GeneralName]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal
 
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
@@ -42,6 +43,9 @@ class Rule(StrEnum):
 
 Outcome = Literal["pass", "fail", "skipped"]
 
+_KEPT: Final = 256
+"""Most verdicts are the same for all certificates of a template."""
+
 _FIELDS: Final = {
     Rule.REQUIRE_CN: "common_name",
     Rule.ALLOW_IP_SANS: "ip_sans",
@@ -75,11 +79,13 @@ class Verdict:
     field: str = ""
 
 
+@lru_cache(maxsize=_KEPT)
 def passed(rule: Rule, message: str, *, value: str = "") -> Verdict:
     """Return a verdict of a rule that holds."""
     return Verdict(rule=rule, verdict="pass", value=value, message=message, field=_FIELDS.get(rule, ""))
 
 
+@lru_cache(maxsize=_KEPT)
 def skipped(rule: Rule, message: str, *, value: str = "") -> Verdict:
     """Return a verdict of a rule that was not applied."""
     return Verdict(rule=rule, verdict="skipped", value=value, message=message, field=_FIELDS.get(rule, ""))
