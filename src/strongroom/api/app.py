@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from strongroom.api.asgi import Receive, Scope, Send
 from strongroom.api.edge import Edge, PathEndpoint, method_not_allowed, not_found
 from strongroom.api.operations import Operation, Work
 from strongroom.api.routing import Router
+
+_WITH_SLASHES: Final = re.compile(r"\{(crn|request)\}")
 
 NOT_FOUND = Operation(
     name="no_such_path",
@@ -40,8 +44,9 @@ def build_app(edge: Edge, operations: Sequence[Operation]) -> Router:
     """
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
-        # A CRN has a slash in it, which clients send encoded and servers decode before they route.
-        by_path.setdefault(operation.path.replace("{crn}", "{crn:path}"), []).append(operation)
+        # A slash in a CRN or in Base64 is sent encoded, but servers decode it before they route.
+        path = _WITH_SLASHES.sub(r"{\1:path}", operation.path)
+        by_path.setdefault(path, []).append(operation)
 
     async def no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
         await edge.run(NOT_FOUND, scope, receive, send)

@@ -355,7 +355,8 @@ def _answer(operation: Operation, status: int, components: _Components) -> Json:
         return {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}
     wire: Json = {"description": _success_text(status), "headers": _TRACE_HEADER}
     if status == operation.status and operation.response_content_type not in JSON_BODY:
-        wire["content"] = {operation.response_content_type: {"schema": {"type": "string"}}}
+        schema = components.answer(model) if model is bytes else {"type": "string"}
+        wire["content"] = {operation.response_content_type: {"schema": schema}}
     elif model is not None:
         wire["content"] = {JSON_BODY[0]: {"schema": components.answer(model)}}
     return wire

@@ -82,7 +82,20 @@ def test_the_sent_and_the_kept_form_say_the_same() -> None:
 def test_every_path_parameter_is_declared() -> None:
     for one, described in wire():
         declared = {item["name"] for item in described.get("parameters", ()) if item["in"] == "path"}
-        assert declared == set(re.findall(r"\{(\w+)\}", one.path)), one.name
+        assert declared == set(re.findall(r"\{([^}]+)\}", one.path)), one.name
+
+
+def test_files_of_authorities_are_binary_unless_they_are_pem() -> None:
+    files = DOCUMENT["paths"]["/v1/ibmcloud/private_cert/config/certificate_authorities/{name}/crl"]["get"]
+    as_pem = DOCUMENT["paths"]["/v1/ibmcloud/private_cert/config/certificate_authorities/{name}/crl/pem"]["get"]
+    asked = DOCUMENT["paths"]["/ocsp/{name}"]["post"]
+    binary = {"schema": {"type": "string", "format": "binary"}}
+
+    assert files["responses"]["200"]["content"] == {"application/pkix-crl": binary}
+    assert as_pem["responses"]["200"]["content"] == {"application/x-pem-file": {"schema": {"type": "string"}}}
+    assert asked["requestBody"]["content"] == {"application/ocsp-request": binary}
+    assert asked["responses"]["200"]["content"] == {"application/ocsp-response": binary}
+    assert [(item["name"], item["in"]) for item in files["parameters"]] == [("name", "path"), ("key", "query")]
 
 
 def test_every_operation_says_who_may_call_it() -> None:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
 
+from pydantic import BaseModel, Field
+
 from strongroom.api.operations import Call, Operation, Reply, Work
 from strongroom.domain.authorities.addresses import CA_FILES, OCSP
 from strongroom.domain.authorities.ocsp import OcspAnswer
@@ -46,8 +48,14 @@ def _cached(call: Call, life: timedelta, until: datetime) -> dict[str, str]:
     }
 
 
+class AuthorityFileQuery(BaseModel, defer_build=True):
+    """Parameters of the files of an authority."""
+
+    key: str | None = Field(default=None, description="The id of one of its keys; certificates name it.")
+
+
 def _key(call: Call) -> str | None:
-    return call.query.get("key") or None
+    return call.parse_query(AuthorityFileQuery).key
 
 
 def _crl_der(call: Call) -> Reply:
@@ -121,7 +129,8 @@ def _file(name: str, path: str, handler: object, summary: str, content_type: str
         work=Work.SCAN,
         summary=summary,
         tag=TAG,
-        response=bytes,
+        query=AuthorityFileQuery,
+        response=str if content_type == _PEM else bytes,
         response_content_type=content_type,
         audit=False,
     )
@@ -152,7 +161,7 @@ OPERATIONS: Final = (
     Operation(
         name="ask_ocsp_by_path",
         method="GET",
-        path=f"{OCSP}/{{name}}/{{request:path}}",
+        path=f"{OCSP}/{{name}}/{{request}}",
         action="public",
         handler=_ocsp_get,
         work=Work.SCAN,
