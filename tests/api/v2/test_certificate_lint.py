@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -96,11 +97,24 @@ def test_a_certificate_is_linted_after_the_answer(server: InProcess, linter: Tol
     assert [(job["state"], job["result"]) for job in lint_jobs(server)] == [("done", {"findings": 1})]
 
 
-def test_the_real_linter_finds_nothing_wrong_with_an_ordinary_certificate(server: InProcess) -> None:
+def test_a_running_server_lints_by_itself_with_the_real_linter(server: InProcess) -> None:
     make_tree(server, key_usage=["DigitalSignature"])
+    server.container.worker.start()
     address = issue(server, "first")
-    server.work()
+    deadline = time.monotonic() + 60
+    while findings(server, address) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert findings(server, address) == []
+
+
+def test_a_certificate_that_a_policy_made_is_linted_too(server: InProcess, linter: Told) -> None:
+    make_tree(server)
+    address = issue(server, "first", rotation={"auto_rotate": True, "interval": 1, "unit": "day"})
+    server.clock.advance(timedelta(days=1))
+    server.forget_tokens()
+    server.work()
+    assert [findings(server, address, version) for version in ("current", "previous")] == [[WARNING], [WARNING]]
+    assert linter.asked == 1
 
 
 def test_others_of_the_shape_show_the_findings_at_once_on_that_day(server: InProcess, linter: Told) -> None:

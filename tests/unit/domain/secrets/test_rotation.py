@@ -77,3 +77,33 @@ def test_a_policy_that_is_on_needs_interval_and_unit() -> None:
 
 def test_a_policy_that_is_off_keeps_nothing_else() -> None:
     assert check_interval_policy(Problems(), {"auto_rotate": False, "interval": 9, "unit": "day"}) == OFF
+
+
+@pytest.mark.parametrize(
+    ("interval", "unit", "after", "expected"),
+    [
+        (10, "day", LAST + timedelta(days=9), LAST + timedelta(days=10)),
+        (10, "day", LAST + timedelta(days=10), LAST + timedelta(days=20)),
+        (10, "day", LAST + timedelta(days=95), LAST + timedelta(days=100)),
+        (5, "hour", LAST + timedelta(hours=23), LAST + timedelta(hours=25)),
+        (1, "month", datetime(2026, 2, 28, 8, 30, tzinfo=UTC), datetime(2026, 3, 31, 8, 30, tzinfo=UTC)),
+        (2, "month", datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 31, 8, 30, tzinfo=UTC)),
+        (1, "month", LAST - timedelta(days=1), datetime(2026, 2, 28, 8, 30, tzinfo=UTC)),
+    ],
+)
+def test_whole_intervals_are_passed_over(interval: int, unit: str, after: datetime, expected: datetime) -> None:
+    assert next_rotation(on(interval, unit), LAST, after=after) == expected
+
+
+@given(st.integers(1, 36), st.sampled_from(["hour", "day", "month"]), st.integers(0, 40_000))
+def test_what_is_passed_over_is_never_more_than_needed(interval: int, unit: str, hours: int) -> None:
+    after = LAST + timedelta(hours=hours)
+    at = next_rotation(on(interval, unit), LAST, after=after)
+    assert at is not None
+    longest = {"hour": timedelta(hours=interval), "day": timedelta(days=interval)}
+    assert after < at <= after + longest.get(unit, timedelta(days=31 * interval + 3))
+
+
+def test_the_latest_moment_counts_even_if_it_has_passed() -> None:
+    latest = LAST + timedelta(days=5)
+    assert next_rotation(on(1, "month"), LAST, latest=latest, after=LAST + timedelta(days=9)) == latest
