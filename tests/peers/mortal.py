@@ -7,16 +7,21 @@ imports the product once, and divides for every request, so that a step costs a 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.peers.server import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 _CALLS = ("open", "mkdir", "write", "fsync", "replace", "rename", "link", "unlink")
@@ -30,11 +35,25 @@ class End:
         steps: what was about to be done or just done, in order; the last one is where it died.
         died: it was killed, and not by itself.
         error: class and text of what it raised.
+        answers: what requests had been answered until then.
     """
 
     steps: list[str]
     died: bool
     error: str | None
+    answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request of the action ``send``."""
+
+    method: str
+    path: str
+    body: Any = None
+    raw: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    by_administrator: bool = True
 
 
 class Mortal:
@@ -85,7 +104,29 @@ class Mortal:
         process.stdin.write(json.dumps(wish, default=str) + "\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
-        return End(steps=answer["steps"], died=answer["died"], error=answer["error"])
+        return End(
+            steps=answer["steps"],
+            died=answer["died"],
+            error=answer["error"],
+            answers=[
+                Answer(item["status"], item["headers"], base64.b64decode(item["raw"])) for item in answer["answers"]
+            ],
+        )
+
+    def send(self, data_dir: Path, at: datetime, requests: Sequence[Sent], *, die_at: int | None = None) -> End:
+        """Send requests to a server over this data directory; only what happens once it runs is a step.
+
+        Args:
+            data_dir: of a server that is not running.
+            at: what its clock shows.
+            requests: sent one after the other.
+            die_at: index of the step at which a kill comes.
+        """
+        given = [
+            {**asdict(item), "raw": None if item.raw is None else base64.b64encode(item.raw).decode()}
+            for item in requests
+        ]
+        return self.run("send", {"data_dir": data_dir}, die_at=die_at, at=at.isoformat(), requests=given)
 
 
 class _Steps:
@@ -96,12 +137,19 @@ class _Steps:
         self._told = told
         self._count = 0
         self._write = os.write
+        self._telling = threading.Lock()
 
     def step(self, label: str) -> None:
-        self._write(self._told, f"{label}\n".encode())
+        self.tell(label)
         if self._count == self._die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self._count += 1
+
+    def tell(self, line: str) -> None:
+        data = f"{line}\n".encode()
+        with self._telling:
+            while data:
+                data = data[self._write(self._told, data) :]
 
     def around(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with a step before and after it."""
@@ -172,6 +220,30 @@ def _backup(settings: Any, out: str, passphrase: str) -> None:
     create_backup(settings, Path(out), passphrase, include_master_key=True)
 
 
+def _send(settings: Any, steps: _Steps, at: str, requests: list[dict[str, Any]]) -> None:
+    from strongroom.kernel.clock import FrozenClock
+    from tests.peers.in_process import in_process
+
+    with in_process(settings.data_dir, FrozenClock(datetime.fromisoformat(at))) as server:
+        server.administrator()
+        steps.install()
+        for item in requests:
+            answer = server.request(
+                item["method"],
+                item["path"],
+                item["body"],
+                raw=None if item["raw"] is None else base64.b64decode(item["raw"]),
+                headers=item["headers"],
+                token="administrator" if item["by_administrator"] else None,
+            )
+            told = {
+                "status": answer.status,
+                "headers": dict(answer.headers),
+                "raw": base64.b64encode(answer.raw).decode(),
+            }
+            steps.tell(f"answer {json.dumps(told)}")
+
+
 ACTIONS: dict[str, Callable[..., None]] = {"init": _init, "rotate": _rotate, "restore": _restore, "backup": _backup}
 
 
@@ -179,7 +251,11 @@ def _perform(wish: dict[str, Any], told: int) -> None:
     from strongroom.runtime.settings import load_settings
 
     settings = load_settings(wish["settings"])
-    _Steps(wish["die_at"], told).install()
+    steps = _Steps(wish["die_at"], told)
+    if wish["action"] == "send":
+        _send(settings, steps, **wish["more"])
+        return
+    steps.install()
     ACTIONS[wish["action"]](settings, **wish["more"])
 
 
@@ -200,8 +276,10 @@ def _divide(wish: dict[str, Any]) -> dict[str, Any]:
         lines = reader.read().splitlines()
     _, status = os.waitpid(pid, 0)
     errors = [line.removeprefix("error ") for line in lines if line.startswith("error ")]
+    answers = [json.loads(line.removeprefix("answer ")) for line in lines if line.startswith("answer ")]
     return {
-        "steps": [line for line in lines if not line.startswith("error ")],
+        "steps": [line for line in lines if not line.startswith(("error ", "answer "))],
+        "answers": answers,
         "died": os.WIFSIGNALED(status),
         "error": errors[0] if errors else None,
     }
@@ -211,8 +289,9 @@ def _main() -> None:
     # Before dividing: what is imported later would be imported again by each.
     from strongroom.runtime import backup, container
     from strongroom.storage import postgresql, sqlite
+    from tests.peers import in_process
 
-    del backup, container, postgresql, sqlite
+    del backup, container, in_process, postgresql, sqlite
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_divide(json.loads(line))) + "\n")
         sys.stdout.flush()

@@ -1,5 +1,6 @@
 """Kill the server at random moments under concurrent writes, and look at what is left.
 
+Certificates are issued and revoked meanwhile (`random_certificates`).
 Every writer keeps a model of its own secrets: what was acknowledged, and the one request that was
 under way when the server died. After each restart a secret must be exactly as acknowledged, or as
 the request under way would have left it; nothing in between. Run it with
@@ -21,8 +22,10 @@ from typing import Any
 
 from tests.factories.certificates import Made, make_leaf
 from tests.peers.server import Answer, LiveServer
+from tests.soak.random_certificates import CertificateWriter, Tree
 
 _WRITERS = 6
+_CERTIFICATE_WRITERS = 2
 
 
 @dataclass
@@ -63,6 +66,9 @@ class Report:
     seconds: float = 0.0
     audit: dict[str, Any] = field(default_factory=dict)
     missing_audit: int = 0
+    certificates: int = 0
+    lists: int = 0
+    authority_keys: int = 0
 
 
 class Writer:
@@ -169,13 +175,17 @@ def run(
     server = LiveServer(folder / "data", tls=False, environment=environment)
     leaves = [make_leaf(days=300, names=(f"host{n}.example.com",)) for n in range(5)]
     writers = [Writer(number, seed, leaves, f"s{seed}") for number in range(_WRITERS)]
+    tree = Tree(f"s{seed}-issuing")
+    issuing = [CertificateWriter(number, seed, tree) for number in range(_CERTIFICATE_WRITERS)]
+    everybody: list[Writer | CertificateWriter] = [*writers, *issuing]
     report = Report()
     try:
         server.start()
+        tree.make(server)
         for _ in range(kills):
             token = server.token()
             failures: list[BaseException] = []
-            threads = [threading.Thread(target=_guard, args=(writer, server, token, failures)) for writer in writers]
+            threads = [threading.Thread(target=_guard, args=(writer, server, token, failures)) for writer in everybody]
             for thread in threads:
                 thread.start()
             time.sleep(chance.uniform(0.02, longest))
@@ -189,19 +199,23 @@ def run(
             for writer in writers:
                 for model in writer.models[-6:]:
                     _check(server, model, report)
+            report.checked += sum(writer.check(server, everything=False) for writer in issuing)
         for writer in writers:
-            report.acknowledged += len(writer.requests)
             for model in writer.models:
                 _check(server, model, report)
+        report.checked += sum(writer.check(server, everything=True) for writer in issuing)
+        report.acknowledged = sum(len(one.requests) for one in everybody)
+        report.lost += tree.lost
+        report.certificates, report.lists, report.authority_keys = len(tree.issued), len(tree.lists), tree.keys
         report.audit = _verify_audit(server)
-        report.missing_audit = _count_missing(server, {id_ for writer in writers for id_ in writer.requests})
+        report.missing_audit = _count_missing(server, {id_ for one in everybody for id_ in one.requests})
     finally:
         server.close()
     report.seconds = time.monotonic() - started
     return report
 
 
-def _guard(writer: Writer, server: LiveServer, token: str, failures: list[BaseException]) -> None:
+def _guard(writer: Writer | CertificateWriter, server: LiveServer, token: str, failures: list[BaseException]) -> None:
     try:
         writer.write(server, token)
     except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
