@@ -39,15 +39,20 @@ Kind = Literal["common_name", "dns", "email"]
 
 @value
 class Name:
-    """One name of a certificate, as it stands there."""
+    """One name of a certificate, as it stands there.
+
+    Attributes:
+        is_common_name: an alternative name that is the common name as well.
+    """
 
     text: str
     kind: Kind
+    is_common_name: bool = False
 
     @property
     def field(self) -> str:
-        """Return the request member that it comes from."""
-        return "common_name" if self.kind == "common_name" else "alt_names"
+        """Return the request member that it comes from: a common name becomes an alternative name by itself."""
+        return "common_name" if self.kind == "common_name" or self.is_common_name else "alt_names"
 
     @property
     def is_email(self) -> bool:
@@ -73,8 +78,10 @@ def check_names(listed: Iterable[Name], profile: Profile, caller: Mapping[str, s
         # Lower case of other scripts may be ASCII; such a name is another one.
         key = name.text.lower() if name.text.isascii() else name.text
         # Of a common name and the same SAN, the SAN is judged: its form is the stricter one.
-        if key not in unique or unique[key].kind == "common_name":
+        if key not in unique:
             unique[key] = name
+        elif unique[key].kind == "common_name":
+            unique[key] = Name(text=name.text, kind=name.kind, is_common_name=True)
     for name in unique.values():
         yield from check_name(name, profile, entries)
 

@@ -43,6 +43,9 @@ class Rule(StrEnum):
 
 Outcome = Literal["pass", "fail", "skipped"]
 
+HELP_PAGE: Final = "certificate-refused"
+"""Every rule, and what passes it."""
+
 _KEPT: Final = 256
 """Most verdicts are the same for all certificates of a template."""
 
@@ -110,7 +113,9 @@ def refusal(verdicts: Iterable[Verdict]) -> Invalid | None:
         if verdict.verdict == "fail":
             hint = f"What would pass: {verdict.would_pass}."
             field = verdict.field or "certificate_template"
-            problems.add(field, verdict.message, code=ErrorCode.TEMPLATE_VIOLATION, hint=hint)
+            problems.note(
+                Invalid(ErrorCode.TEMPLATE_VIOLATION, verdict.message, field=field, hint=hint, help_page=HELP_PAGE)
+            )
     try:
         problems.raise_any()
     except Invalid as error:

@@ -21,7 +21,7 @@ from strongroom.pki.keys import KeySpec
 from strongroom.pki.leaf import draft_leaf, parse_leaf_request
 from strongroom.pki.profile import Profile
 from strongroom.pki.rules import check_draft
-from strongroom.pki.verdicts import Rule, Verdict, passed, refusal
+from strongroom.pki.verdicts import HELP_PAGE, Rule, Verdict, passed, refusal
 from tests.factories.certificates import ec_key, make_ca, rsa_key
 from tests.factories.drafts import CALLER, EC, NOW, issuing, make_draft, name_of
 
@@ -71,6 +71,7 @@ def test_refusal_has_one_cause_for_each_failed_rule() -> None:
     assert error.code == ErrorCode.TEMPLATE_VIOLATION
     found = [(cause.code, cause.field) for cause in error.causes]
     assert found == [(ErrorCode.TEMPLATE_VIOLATION, field) for field in ("common_name", "ttl", "ttl")]
+    assert {cause.help_page for cause in error.causes} == {HELP_PAGE}
     assert error.causes[0].hint == ("What would pass: example.org in allowed_domains, or a name below example.com.")
 
 

@@ -184,7 +184,7 @@ _RULES = (
     _switch(
         "--private-cert-allowed-domains-template",
         "allowed_domains_template",
-        "Fill in {{identity...}} in the domains.",
+        "Fill in {{iam_id}}, {{name}}, {{email}} and {{secret_group_id}} in the domains.",
         _TEMPLATE,
     ),
     _switch("--private-cert-allow-bare-domains", "allow_bare_domains", "Allow the domains themselves.", _TEMPLATE),

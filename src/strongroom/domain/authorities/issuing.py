@@ -43,7 +43,7 @@ from strongroom.pki.leaf import LeafRequest, draft_leaf, parse_leaf_request
 from strongroom.pki.leaf_facts import LeafFacts, facts_of_leaf
 from strongroom.pki.rules import check_draft
 from strongroom.pki.signing_request import certified_key
-from strongroom.pki.verdicts import Verdict, refusal
+from strongroom.pki.verdicts import HELP_PAGE, Verdict, refusal
 
 TEMPLATE: Final = "certificate_template"
 
@@ -182,6 +182,7 @@ class Issuance:
                 f"secret_group_id: the template {template.name} does not allow certificates in the group {group_id}.",
                 field="secret_group_id",
                 hint=f"It allows {', '.join(groups)}; a Manager may add the group to allowed_secret_groups.",
+                help_page=HELP_PAGE,
             )
         require_able(issuer, now, field=TEMPLATE)
         profile = profile_of_template(template)

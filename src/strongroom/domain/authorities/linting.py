@@ -26,6 +26,7 @@ from strongroom.kernel.value import value
 from strongroom.pki.draft import Draft
 from strongroom.pki.encoding import certificate_der
 from strongroom.pki.rehearsal import rehearse
+from strongroom.pki.verdicts import HELP_PAGE
 
 LINT: Final = "certificate.lint"
 FINDINGS: Final = "lint"
@@ -129,7 +130,11 @@ class Linting:
                 f"The certificate would break {len(errors)} of the rules for certificates, the first: "
                 f"{errors[0]['message']} ({errors[0]['code']}).",
                 hint="Change the request or the template; POST /api/v2/secrets/evaluate shows what the linter says.",
-                causes=[Invalid(ErrorCode.LINT_FAILED, f"{item['code']}: {item['message']}") for item in errors],
+                help_page=HELP_PAGE,
+                causes=[
+                    Invalid(ErrorCode.LINT_FAILED, f"{item['code']}: {item['message']}", help_page=HELP_PAGE)
+                    for item in errors
+                ],
             )
         return findings
 
