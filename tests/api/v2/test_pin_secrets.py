@@ -15,7 +15,7 @@ from strongroom.domain.access.principals import Grant, Principal, PrincipalKind
 from strongroom.domain.configurations.model import ConfigType
 from strongroom.domain.secrets.rotating import NewVersion
 from strongroom.kernel.clock import FrozenClock
-from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
 from strongroom.kernel.ids import IamId, SecretId
 from tests.api.v2.conftest import watch
 from tests.peers.in_process import InProcess, in_process
@@ -118,6 +118,23 @@ def test_a_secret_deleted_while_an_authority_is_made_refuses_the_authority(
 
     assert caught.value.code is ErrorCode.INVALID_FIELD
     assert server.request("GET", "/api/v2/configurations").json["total_count"] == 0
+
+
+def test_of_two_authorities_made_at_once_with_one_key_the_second_is_refused(
+    server: InProcess, cas: TokenCas, softhsm: SoftHsm
+) -> None:
+    services, key = server.container.services, cas.key(softhsm.new_label())
+    values = {"common_name": "Example Root", "max_ttl": "43830h", "key_type": "ec", "crypto_key": key}
+    first, second = (
+        services.configurations.create(MANAGER, ConfigType.ROOT_CA, name, values) for name in ("first", "second")
+    )
+    services.storage.write(first.commit)
+
+    with pytest.raises(Conflict, match="certificate authority first already") as caught:
+        services.storage.write(second.commit)
+
+    assert caught.value.code is ErrorCode.IN_USE
+    assert referenced_by(cas) == ["first"]
 
 
 @pytest.mark.parametrize("kind", ["unknown", "kv"])
