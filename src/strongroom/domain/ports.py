@@ -437,6 +437,10 @@ class AuthorityRepository(Protocol):
         """Tell whether the authority signed an unexpired or expired certificate of this kind."""
         ...
 
+    def serials_of_child(self, issuer: AuthorityId, child: AuthorityId) -> Sequence[str]:
+        """Return the serial numbers of all certificates that an authority signed for one below it."""
+        ...
+
     def template_users(self, template_id: ConfigurationId, limit: int) -> Sequence[str]:
         """Return names of secrets, not destroyed, that have a certificate of the template."""
         ...

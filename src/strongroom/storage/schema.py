@@ -349,6 +349,7 @@ issued_certificates = Table(
     Column("secret_pk", _BIG, ForeignKey("secrets.pk", ondelete="SET NULL"), nullable=True),
     _text("version_id", nullable=True),
     _text("template_id", nullable=True),  # no foreign key: who issued what outlives the template
+    _text("child_id", nullable=True),  # nor here: it outlives the child, too
     _instant("issued_at"),
     _instant("not_after"),
     _instant("revoked_at", nullable=True),

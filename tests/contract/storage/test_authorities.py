@@ -203,6 +203,7 @@ def test_certificate_comes_back_as_it_was_recorded(storage: SqlStorage) -> None:
         secret_id=secret.id,
         version_id=VersionId("v1"),
         template_id=ConfigurationId("t1"),
+        child_id=AuthorityId("c1"),
         issued_at=later(-0.000001),
         revoked_at=later(5),
     )
@@ -211,6 +212,26 @@ def test_certificate_comes_back_as_it_was_recorded(storage: SqlStorage) -> None:
     assert find_issued(storage, full) == full
     assert find_issued(storage, replace(plain, serial="3")) is None
     assert find_issued(storage, replace(plain, configuration_id=ConfigurationId("unknown"))) is None
+
+
+def test_all_certificates_that_one_authority_signed_for_another_are_found(storage: SqlStorage) -> None:
+    add_group(storage)
+    issuer = add_authority(storage)
+    other = add_authority(storage, add_configuration(storage, name="other"))
+    child, sibling = AuthorityId("child"), AuthorityId("sibling")
+    for serial, kind, child_id in (
+        ("2", IssuedKind.CA, child),
+        ("1", IssuedKind.CA, child),
+        ("3", IssuedKind.CA, sibling),
+        ("4", IssuedKind.SIGNED_CSR, None),
+    ):
+        add_issued(storage, issuer, serial, kind=kind, child_id=child_id)
+    add_issued(storage, other, "5", kind=IssuedKind.CA, child_id=child)
+
+    def found(child_id: AuthorityId) -> set[str]:
+        return set(storage.read(lambda unit: unit.authorities.serials_of_child(issuer.id, child_id)))
+
+    assert (found(child), found(sibling), found(issuer.id)) == ({"1", "2"}, {"3"}, set())
 
 
 def test_serial_number_is_used_once_per_configuration(storage: SqlStorage) -> None:

@@ -40,6 +40,7 @@ Plan = Callable[[str, dict[str, Any]], str]
 _BY_SERIAL: Final = "(sqlite_autoindex_issued_certificates_1|uq_issued_certificates_configuration_pk_serial)"
 BY_INDEX: Final = {
     statements.FIND_ISSUED: _BY_SERIAL,
+    statements.SERIALS_OF_CHILD: "ix_issued_certificates_authority",
     statements.HAS_ISSUED: "ix_issued_certificates_authority",
     statements.TEMPLATE_USERS: "ix_issued_certificates_template",
     statements.REVOKE: _BY_SERIAL,
@@ -91,6 +92,7 @@ def everything(unit: Unit, authority: Authority) -> None:
     authorities.add_issued(make_issued(authority, "abcdef"))
     authorities.find_issued(configuration_id, "abcdef")
     authorities.has_issued(authority.id, IssuedKind.LEAF)
+    authorities.serials_of_child(authority.id, authority.id)
     authorities.template_users(TEMPLATE, 5)
     assert authorities.revoke(configuration_id, "abcdef", NOW, b"entry")
     next(iter(authorities.revoked_entries(authority.id, NOW)))

@@ -180,6 +180,25 @@ def test_a_revoked_authority_takes_everything_below_it_along(manager: Manager, t
     manager.act(policy, "sign_intermediate", 400, intermediate_certificate_authority=issuing)
 
 
+def test_revoking_an_authority_takes_back_what_its_key_was_certified_with_before(
+    manager: Manager, tmp_path: Path
+) -> None:
+    root, issuing, leaves = manager.tree("twice", template=EC, **EC, **ADDRESSES)
+    first = manager.issue(leaves, "twice-first")
+    manager.act(root, "sign_intermediate", intermediate_certificate_authority=issuing)
+    second = manager.issue(leaves, "twice-second")
+    assert first.issuer.public_key() == second.issuer.public_key()
+    assert first.issuer.serial_number != second.issuer.serial_number
+    for name, issued in {"first": first, "second": second}.items():
+        trusted, told = openssl_verify(write(tmp_path / name, issued, crls_above(issued)))
+        assert trusted, told
+
+    manager.act(issuing, "revoke_ca_certificate")
+
+    for name, issued in {"first": first, "second": second}.items():
+        assert "certificate revoked" in openssl_verify(write(tmp_path / name, issued, crls_above(issued)))[1]
+
+
 # --- limits
 
 

@@ -74,6 +74,7 @@ class Issued:
     Attributes:
         serial: lower-case hex without leading zeros; unique per configuration.
         template_id: the template of a leaf.
+        child_id: the authority that a CA certificate is for, if it is one of this instance.
         revoked_at: whole seconds.
     """
 
@@ -86,6 +87,7 @@ class Issued:
     secret_id: SecretId | None = None
     version_id: VersionId | None = None
     template_id: ConfigurationId | None = None
+    child_id: AuthorityId | None = None
     revoked_at: datetime | None = None
 
 

@@ -83,6 +83,7 @@ class SignedAuthority:
                 authority_id=self.parent.authority.id,
                 serial=self.authority.serial,
                 kind=IssuedKind.CA,
+                child_id=self.authority.id,
                 not_after=self.authority.not_after,
                 issued_at=self.at,
             )
@@ -324,13 +325,16 @@ def _require_child(child: NamedAuthority, parent: Configuration) -> None:
 
 
 def _revoke(unit: Unit, authority: Authority, at: datetime) -> None:
-    """Revoke one certificate of an intermediate, unless its time is over or it waits for its first."""
+    """Revoke all certificates of one key of an intermediate, unless it waits for its first.
+
+    The key may have been certified several times. A chain with an older certificate must not stay valid.
+    """
     if authority.issuer is None or authority.serial is None or authority.revoked_at is not None:
         return
     issuer = unit.authorities.find(authority.issuer)
-    if issuer is not None and (authority.not_after is None or authority.not_after > at):
-        entry = entry_der(int(authority.serial, 16), at)
-        unit.authorities.revoke(issuer.configuration_id, authority.serial, at, entry)
+    if issuer is not None:
+        for serial in unit.authorities.serials_of_child(issuer.id, authority.id):
+            unit.authorities.revoke(issuer.configuration_id, serial, at, entry_der(int(serial, 16), at))
     unit.authorities.save(replace(authority, revoked_at=at))
 
 

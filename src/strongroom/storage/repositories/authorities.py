@@ -98,6 +98,7 @@ class SqlAuthorities:
             secret_id=issued.secret_id,
             version_id=issued.version_id,
             template_id=issued.template_id,
+            child_id=issued.child_id,
             issued_at=to_microseconds(issued.issued_at),
             not_after=to_microseconds(issued.not_after),
             revoked_at=micros_of(issued.revoked_at),
@@ -119,6 +120,11 @@ class SqlAuthorities:
     def has_issued(self, authority_id: AuthorityId, kind: str) -> bool:
         """Tell whether the authority signed an unexpired or expired certificate of this kind."""
         return self._connection.row(statements.HAS_ISSUED, authority_id=authority_id, kind=str(kind)) is not None
+
+    def serials_of_child(self, issuer: AuthorityId, child: AuthorityId) -> Sequence[str]:
+        """Return the serial numbers of all certificates that an authority signed for one below it."""
+        values = {"authority_id": issuer, "kind": IssuedKind.CA.value, "child_id": child}
+        return [row[0] for row in self._connection.rows(statements.SERIALS_OF_CHILD, **values)]
 
     def template_users(self, template_id: ConfigurationId, limit: int) -> Sequence[str]:
         """Return names of secrets, not destroyed, that have a certificate of the template, oldest first."""
@@ -276,7 +282,8 @@ def _issued(row: Row, configuration_id: ConfigurationId, serial: str) -> Issued:
         secret_id=None if row[4] is None else SecretId(row[4]),
         version_id=row[5],
         template_id=row[6],
-        revoked_at=instant_of(row[7]),
+        child_id=row[7],
+        revoked_at=instant_of(row[8]),
     )
 
 

@@ -111,7 +111,7 @@ def _add_issued(_: str) -> sa.Executable:
     """Record a certificate of an authority of this configuration, if its serial number is new there."""
     given = _given(
         tables.issued_certificates,
-        ("serial", "kind", "version_id", "template_id", "issued_at", "not_after", "revoked_at"),
+        ("serial", "kind", "version_id", "template_id", "child_id", "issued_at", "not_after", "revoked_at"),
     )
     authorities, configurations = tables.authorities.c, tables.configurations.c
     secret = sa.select(tables.secrets.c.pk).where(
@@ -146,6 +146,7 @@ def _find_issued(_: str) -> sa.Executable:
             secrets.id,
             issued.version_id,
             issued.template_id,
+            issued.child_id,
             issued.revoked_at,
         )
         .join_from(tables.issued_certificates, tables.authorities, authorities.pk == issued.authority_pk)
@@ -160,6 +161,15 @@ def _has_issued(_: str) -> sa.Executable:
         sa.select(issued.authority_pk)
         .where(issued.authority_pk == _authority_pk(), issued.kind == sa.bindparam("kind"))
         .limit(sa.literal_column("1"))
+    )
+
+
+def _serials_of_child(_: str) -> sa.Executable:
+    issued = tables.issued_certificates.c
+    return sa.select(issued.serial).where(
+        issued.authority_pk == _authority_pk(),
+        issued.kind == sa.bindparam("kind"),
+        issued.child_id == sa.bindparam("child_id"),
     )
 
 
@@ -294,6 +304,7 @@ WANT_CRL: Final = Statement("authorities.want_crl", _want_crl)
 WANT_CRL_OF: Final = Statement("authorities.want_crl_of", _want_crl_of)
 ADD_ISSUED: Final = Statement("authorities.issued.add", _add_issued)
 FIND_ISSUED: Final = Statement("authorities.issued.find", _find_issued)
+SERIALS_OF_CHILD: Final = Statement("authorities.issued.serials_of_child", _serials_of_child)
 HAS_ISSUED: Final = Statement("authorities.issued.has", _has_issued)
 TEMPLATE_USERS: Final = Statement("authorities.issued.template_users", _template_users)
 REVOKE: Final = Statement("authorities.issued.revoke", _revoke)

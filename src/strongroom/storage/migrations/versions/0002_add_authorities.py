@@ -79,6 +79,7 @@ def _create_issued_certificates() -> None:
         sa.Column("secret_pk", _BIG, nullable=True),
         sa.Column("version_id", _TEXT, nullable=True),
         sa.Column("template_id", _TEXT, nullable=True),
+        sa.Column("child_id", _TEXT, nullable=True),
         sa.Column("issued_at", sa.BigInteger(), nullable=False),
         sa.Column("not_after", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
