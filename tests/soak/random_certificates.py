@@ -32,6 +32,10 @@ _MOST_KEYS = 6
 """Each rotation of the CA adds a list to fetch."""
 
 
+class Overtaken(Exception):
+    """What a request relied on was changed again and again while the server worked on it."""
+
+
 @dataclass
 class Leaf:
     """One certificate as its writer knows it.
@@ -154,13 +158,17 @@ class CertificateWriter:
         self.tree = tree
         self.leaves: list[Leaf] = []
         self.requests: list[str] = []
+        self.overtaken = 0
 
-    def write(self, server: LiveServer, token: str) -> None:
-        """Send changes one after the other until a connection breaks."""
+    def write(self, server: LiveServer, token: str, until: threading.Event | None = None) -> None:
+        """Send changes one after the other until a connection breaks, or the event comes."""
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         try:
-            while True:
-                self._step(connection, token)
+            while until is None or not until.is_set():
+                try:
+                    self._step(connection, token)
+                except Overtaken:
+                    self.overtaken += 1
         except (OSError, http.client.HTTPException):
             return
         finally:
@@ -213,6 +221,8 @@ class CertificateWriter:
         connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
         answer = Answer(response.status, dict(response.getheaders()), response.read())
+        if answer.status == 409 and answer.json["errors"][0]["code"] == "stale_version":
+            raise Overtaken
         if answer.status >= 300:
             message = f"POST {path} answered {answer.status}: {answer.raw[:300]!r}"
             raise AssertionError(message)
