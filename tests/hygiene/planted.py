@@ -22,6 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 _SHORTEST: Final = 8
+_KEY_SHAPES: Final = {
+    "a P-256 key of the server in PKCS#8": "020100301306072a8648ce3d020106",
+    "a P-384 or P-521 key of the server in PKCS#8": "020100301006072a8648ce3d020106",
+    "an RSA key of the server in PKCS#8": "020100300d06092a864886f70d0101",
+    "an Ed25519 key of the server in PKCS#8": "302e020100300506032b6570042204",
+}
+"""The beginnings of unencrypted keys (RFC 5958): no request or answer has the keys of authorities to look for."""
 _PIECE: Final = 15
 """Bytes of a long secret that count as a find; fewer could be there by chance."""
 
@@ -82,6 +89,11 @@ class Planted:
         secret_lines = [line for line in lines if any(_overlaps(line, number) for number in _secret_numbers(key))]
         for line in secret_lines:
             self.needles.setdefault(line.encode(), (name, "PEM line"))
+
+    def add_key_shapes(self) -> None:
+        """Look for keys that nobody outside knows, in the form in which they are sealed."""
+        for name, beginning in _KEY_SHAPES.items():
+            self.add(name, bytes.fromhex(beginning))
 
     def look(self, place: str, data: bytes) -> Iterator[Find]:
         """Yield what is found in one place, once per secret and form."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from tests.api.authorities import ACTION, CONFIGURATIONS, EVALUATE, FILES, INTERMEDIATE, REVOKE, ROOT, TEMPLATE
 from tests.factories.certificates import Key, ec_key, key_to_pem, make_leaf, rsa_key, sign_csr
 from tests.hygiene.planted import Planted
 from tests.peers.server import Answer, LiveServer
@@ -19,6 +20,10 @@ from tests.peers.server import Answer, LiveServer
 SECRETS = "/api/v2/secrets"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _JOB_LIMIT_S = 30.0
+
+
+def _certificate(template: str) -> dict[str, Any]:
+    return {"certificate_template": template, "common_name": "localhost"}
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Scenario:
     refusals: list[tuple[str, bytes]] = field(default_factory=list)
     views: list[tuple[str, bytes]] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    authorities: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Make, use, change and refuse."""
@@ -42,8 +48,10 @@ class Scenario:
         self.planted.add("administrator's token", self.server.token())
         self._secrets()
         self._certificates()
+        self._authorities()
         self._identities()
         self._wrong_fields()
+        self._wrong_authorities()
         self._wrong_logins()
         self._wrong_bodies()
         self.look()
@@ -75,7 +83,12 @@ class Scenario:
             "/metrics",
             "/readyz",
             "/identity/keys",
+            CONFIGURATIONS,
+            "/api/v2/certificate_templates",
         ]
+        for name in self.authorities:
+            paths += [f"{CONFIGURATIONS}/{name}"]
+            paths += [f"{FILES}/{name}/{file}" for file in ("ca", "ca/pem", "ca_chain", "crl", "crl/pem")]
         for secret in self.secrets.values():
             place = f"{SECRETS}/{secret}"
             paths += [f"{place}/metadata", f"{place}/versions", f"{place}/versions/current/metadata", f"{place}/locks"]
@@ -150,6 +163,98 @@ class Scenario:
             csr = self._note_managed(name, "second")
             self._version(name, certificate=sign_csr(csr).pem)
             self._note_managed(name, "third")
+
+    def _authorities(self) -> None:
+        """Make a tree for each kind of key, issue, rotate and revoke; keys of authorities are in no answer."""
+        self.planted.add_key_shapes()
+        for kind in ("rsa", "ec", "ed25519"):
+            self._tree(kind)
+            for layout in ("der", "pkcs8"):
+                self._issue(f"{kind}-{layout}", f"leaves-{kind}", private_key_format=layout, format="pem_bundle")
+            self._version(f"{kind}-der")
+            self._note_issued(f"{kind}-der", "second")
+            issuing = f"{CONFIGURATIONS}/issuing-{kind}/actions"
+            body = {"action_type": f"{ACTION}rotate_intermediate"}
+            self.views.append(("rotate_intermediate", self.ask("POST", issuing, body, expect=201).raw))
+            body = {"action_type": REVOKE}
+            self.ask("POST", f"{SECRETS}/{self.secrets[f'{kind}-pkcs8']}/actions", body, expect=201)
+        body = {**_certificate("leaves-ec"), "secret_type": "private_cert"}
+        self.views.append(("evaluate", self.ask("POST", EVALUATE, body, expect=200).raw))
+
+    def _tree(self, kind: str) -> None:
+        below: dict[str, Any] = {"signing_method": "internal", "issuer": f"root-{kind}", "auto_sign": True}
+        members: dict[str, dict[str, Any]] = {
+            "root": {"config_type": ROOT, "max_ttl": "40000h"},
+            "issuing": {"config_type": INTERMEDIATE, "max_ttl": "30000h", **below},
+            "waiting": {"config_type": INTERMEDIATE, "max_ttl": "30000h", "signing_method": "external"},
+        }
+        for name, more in members.items():
+            body = {"name": f"{name}-{kind}", "common_name": f"Example {name}", "key_type": kind, **more}
+            made = self.ask("POST", CONFIGURATIONS, body | {"format": "pem_bundle"}, expect=201)
+            self.views.append((f"create {name}", made.raw))
+            if name != "waiting":
+                self.authorities.append(body["name"])
+        template = {"config_type": TEMPLATE, "certificate_authority": f"issuing-{kind}", "key_type": kind}
+        self.ask("POST", CONFIGURATIONS, {"name": f"leaves-{kind}", **template}, expect=201)
+
+    def _issue(self, name: str, template: str, **members: Any) -> None:
+        self._create("private_cert", name, **_certificate(template), **members)
+        self._note_issued(name, "first")
+
+    def _note_issued(self, name: str, which: str) -> None:
+        shown = self.ask("GET", f"{SECRETS}/{self.secrets[name]}").json
+        self.planted.add_key(f"{name} {which}", shown["private_key"])
+
+    def _wrong_authorities(self) -> None:
+        """Put secrets where something else belongs in requests about authorities."""
+        text = self.planted.text
+        key = key_to_pem(ec_key())
+        self.planted.add_key("misplaced key of an authority", key)
+        root = {"config_type": ROOT, "name": "refused", "common_name": "Refused", "max_ttl": "100h", "key_type": "ec"}
+        provider = {"type": "pkcs11", "token_label": "none", "pin_secret_id": text("PIN")}
+        wrong: list[dict[str, Any]] = [
+            {"name": key},
+            {"name": text("configuration name")},
+            {"config_type": text("config type")},
+            {"config_type": "iam_credentials_configuration", "api_key": text("API key of an engine")},
+            {"common_name": key},
+            {"max_ttl": text("life")},
+            {"key_type": text("kind of key")},
+            {"format": text("format")},
+            {"private_key": key},
+            {"crypto_key": {"label": "one", "provider": {**provider, "pin": text("unknown member")}}},
+            {"crypto_key": {"label": "one", "provider": {**provider, "type": text("type of provider")}}},
+        ]
+        for members in wrong:
+            answer = self.ask("POST", CONFIGURATIONS, {**root, **members})
+            assert answer.status == 400, (members, answer.raw)
+        actions: list[tuple[str, dict[str, Any]]] = [
+            (text("action"), {}),
+            (f"{ACTION}sign_csr", {"csr": key}),
+            (f"{ACTION}sign_csr", {"csr": text("CSR") * 5}),
+            (f"{ACTION}set_signed", {"certificate": key}),
+            (f"{ACTION}set_signed", {"certificate": text("signed") * 5}),
+            (f"{ACTION}rotate_crl", {"private_key": key}),
+        ]
+        for action, members in actions:
+            for name in ("root-ec", "waiting-ec"):
+                body = {"action_type": action, **members}
+                answer = self.ask("POST", f"{CONFIGURATIONS}/{name}/actions", body)
+                assert answer.status == 400, (body, answer.raw)
+        right = {"secret_type": "private_cert", "name": "refused", **_certificate("leaves-ec")}
+        leaves: list[dict[str, Any]] = [
+            {"csr": key},
+            {"csr": text("leaf CSR") * 5},
+            {"private_key": key},
+            {"private_key_format": text("layout")},
+            {"ttl": text("life of a leaf")},
+            {"rotation": {"auto_rotate": True, "interval": 1, "unit": text("unit of a leaf")}},
+        ]
+        for members in leaves:
+            for path in (SECRETS, EVALUATE):
+                answer = self.ask("POST", path, {**right, **members})
+                assert answer.status == 400 or path == EVALUATE, (members, answer.raw)
+                self.views.append((f"evaluate {members.keys()}", answer.raw))
 
     def _note_managed(self, name: str, which: str) -> str:
         shown = self.ask("GET", f"{SECRETS}/{self.secrets[name]}").json["managed_csr"]

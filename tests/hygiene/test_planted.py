@@ -7,7 +7,8 @@ import json
 import random
 
 import pytest
-from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.factories.certificates import Key, ec_key, key_to_der, key_to_pem, rsa_key
 from tests.hygiene.planted import Planted
@@ -53,9 +54,23 @@ def test_a_key_is_found_as_text_and_as_der_in_both_layouts(key: Key, layout: Pri
     assert list(planted.look("der", key_to_der(key, layout)))
 
 
-def test_what_is_public_in_a_key_is_no_find() -> None:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+@pytest.mark.parametrize(
+    "key",
+    [ec_key(), ec_key(ec.SECP384R1()), rsa_key(), ed25519.Ed25519PrivateKey.generate()],
+    ids=["P-256", "P-384", "RSA", "Ed25519"],
+)
+def test_a_key_that_nobody_knows_is_found_by_its_shape(key: Key) -> None:
+    planted = _planted()
+    planted.add_key_shapes()
+    sealed_form = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    assert list(planted.look("der", b"x" + sealed_form))
+    assert list(planted.look("pem", key_to_pem(key, PrivateFormat.PKCS8).encode()))
+    assert not list(
+        planted.look("public", key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    )
 
+
+def test_what_is_public_in_a_key_is_no_find() -> None:
     for key in (ec_key(), rsa_key()):
         planted = _planted()
         planted.add_key("key", key_to_pem(key))
