@@ -16,6 +16,7 @@ from strongroom.api.problems import status_of
 from strongroom.domain.limits import Limits
 from strongroom.kernel import errors
 from strongroom.kernel.errors import ErrorCode, StrongroomError
+from strongroom.pki.verdicts import Rule
 from strongroom.runtime.settings import Settings
 from tests.docs.conftest import ROOT
 from tools import generated
@@ -66,6 +67,11 @@ def test_status_of_an_error_code_is_the_one_it_is_raised_with(
 def test_every_refusal_of_an_import_is_on_the_page_that_errors_link_to() -> None:
     text = (DOCS / "guide" / "import-problems.md").read_text(encoding="utf-8")
     assert [code for code in _CODES_OF_CERTIFICATES if f"`{code}`" not in text] == []
+
+
+def test_every_rule_of_templates_is_on_the_page_that_errors_link_to() -> None:
+    text = (DOCS / "guide" / "certificate-refused.md").read_text(encoding="utf-8").partition("\n## Every rule\n")[2]
+    assert [rule.value for rule in Rule if f"`{rule.value}`" not in text] == []
 
 
 def test_every_page_that_an_error_links_to_exists() -> None:
