@@ -40,6 +40,8 @@ _PATCH_MODELS: Final[dict[SecretType, type[SecretMetadataPatchBase]]] = {
     SecretType.PRIVATE_CERT: PrivateCertificateMetadataPatch,
 }
 
+_TYPES: Final = frozenset(SecretType)
+
 
 def _create(call: Call) -> Pending:
     raw = call.json_object()
@@ -84,7 +86,7 @@ def _creates_slowly(call: Call) -> bool:
 
 def _require_known_type(call: Call, raw: dict[str, Any]) -> None:
     given = raw.get("secret_type")
-    if isinstance(given, str) and given in set(SecretType):
+    if isinstance(given, str) and given in _TYPES:
         # Known to the contract, perhaps not to this server: a clearer refusal than a bad discriminator.
         call.services.secrets.context.engine(SecretType(given))
 
@@ -111,7 +113,7 @@ def _list(call: Call) -> Reply:
     query = call.parse_query(schemas.SecretsQuery)
     types = parse_list(query.secret_types, field="secret_types", most=len(SecretType))
     for item in types:
-        if item not in set(SecretType):
+        if item not in _TYPES:
             raise Invalid(
                 ErrorCode.INVALID_FIELD,
                 f"secret_types may hold {', '.join(SecretType)}.",
@@ -145,7 +147,7 @@ def _get_by_name(call: Call) -> Reply | Pending:
     name = call.path["name"]
     call.target = Target(type="secret", name=name)
     given = call.path["secret_type"]
-    if given not in set(SecretType):
+    if given not in _TYPES:
         raise Invalid(
             ErrorCode.INVALID_FIELD, f"secret_type must be one of {', '.join(SecretType)}.", field="secret_type"
         )
