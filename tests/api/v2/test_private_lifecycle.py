@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from strongroom.domain.authorities.keys import AuthorityKeys
 from tests.api.authorities import (
     CONFIGURATIONS,
     REVOKE,
@@ -232,6 +233,25 @@ def test_a_lock_on_previous_stops_the_rotation_loudly(tree: InProcess) -> None:
     pass_to(tree, START_OF_TESTS + 31 * DAY + timedelta(minutes=1))
     shown = metadata(tree, address)
     assert (shown["versions_total"], shown["rotation_status"]) == (3, "none")
+
+
+def test_by_hand_and_by_policy_nothing_is_made_for_a_rotation_that_a_lock_refuses(
+    tree: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = issue(tree, rotation=policy(30))
+    rotate(tree, address)
+    lock(tree, f"{address}/versions/previous", "edge")
+
+    def must_not(*_: object) -> None:
+        raise AssertionError("a key was made")
+
+    monkeypatch.setattr(AuthorityKeys, "make_leaf", must_not)
+    refused = rotate(tree, address)
+    pass_to(tree, START_OF_TESTS + 30 * DAY)
+
+    assert code(refused, 412) == "secret_version_locked"
+    assert events(tree)[-2:] == ["secret_rotation_blocked", "secret_rotation_blocked"]
+    assert metadata(tree, address)["rotation_status"] == "blocked"
 
 
 def near_end(server: InProcess) -> str:

@@ -20,7 +20,7 @@ from strongroom.domain.secrets.context import Context, VersionView
 from strongroom.domain.secrets.events import EventType, Outbox
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
-from strongroom.domain.secrets.rotating import NewVersion, SecretRotation
+from strongroom.domain.secrets.rotating import NewVersion, SecretRotation, is_held
 from strongroom.kernel.errors import Integrity, Internal, StrongroomError
 from strongroom.kernel.ids import AuditId, SecretId, new_uuid
 from strongroom.kernel.time import from_microseconds, to_microseconds
@@ -117,12 +117,12 @@ class RotationSteps:
 
         def look_up(unit: ReadUnit) -> tuple[Secret | None, bool]:
             found = unit.secrets.find(job.secret_id) if job.secret_id is not None else None
-            return found, found is not None and _is_held(unit, found)
+            return found, found is not None and is_held(unit, found)
 
-        secret, is_held = self._context.storage.read(look_up)
+        secret, waits = self._context.storage.read(look_up)
         if secret is None or not self._is_due(secret):
             return Done()
-        if is_held:
+        if waits:
             # No key is made and no certificate signed for a rotation that cannot be.
             return Commit(lambda unit: self._wait_for_locks(unit, job))
         try:
@@ -136,7 +136,7 @@ class RotationSteps:
             current = unit.secrets.find_for_update(secret.id)
             if current is None or not self._is_due(current):
                 return Done()
-            if _is_held(unit, current):
+            if is_held(unit, current):
                 # Asked before the rotation itself does, which would write its event at every look.
                 return self._held(unit, job, current, now)
             view = change.commit(unit)
@@ -157,6 +157,8 @@ class RotationSteps:
         secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
         if secret is None or not self._is_due(secret):
             return Done()
+        if not is_held(unit, secret):
+            return Waiting("its turn: the locks have just gone", now)
         return self._held(unit, job, secret, now)
 
     def _held(self, unit: Unit, job: Job, secret: Secret, now: datetime) -> Ended:
@@ -174,12 +176,6 @@ class RotationSteps:
         _show_status(unit, secret, "failed")
         unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
         return Waiting(f"the next try; the last one failed: {reason}", now + _next_try(secret, now), told)
-
-
-def _is_held(unit: ReadUnit, secret: Secret) -> bool:
-    """Tell whether locks on the previous version keep it from making room."""
-    previous = secret.previous_version_id
-    return previous is not None and bool(unit.locks.names(secret.id).get(previous))
 
 
 def _next_try(secret: Secret, now: datetime) -> timedelta:

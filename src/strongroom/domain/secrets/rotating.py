@@ -12,7 +12,7 @@ from typing import Any
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change, Refused
 from strongroom.domain.engine import Engine, NewValues, Prepared
-from strongroom.domain.ports import Unit
+from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.checks import check_metadata
 from strongroom.domain.secrets.context import Context, VersionView, changed_meanwhile
 from strongroom.domain.secrets.events import EventType
@@ -61,6 +61,9 @@ class SecretRotation:
         check_metadata(problems, new.version_custom_metadata, field="version_custom_metadata", limit=limit)
         problems.raise_any()
         _require_rotatable(secret)
+        if engine.slow and context.storage.look(lambda unit: is_held(unit, secret)):
+            # No key is made and no certificate signed for a version that cannot be.
+            return Change(lambda unit: self._refuse_held(unit, principal, secret))
         prepared = (
             self._rotated(engine, principal, secret, new)
             if new.restore_from is None
@@ -78,12 +81,8 @@ class SecretRotation:
             if now is None or (prepared.relies_on_secret and now.row_version != secret.row_version):
                 raise changed_meanwhile()
             _require_rotatable(now)
-            if now.previous_version_id is not None and unit.locks.names(now.id).get(now.previous_version_id):
-                refusal = locked()
-                self._context.outbox.emit(
-                    unit, EventType.ROTATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
-                )
-                return Refused(refusal)
+            if is_held(unit, now):
+                return self._refuse_held(unit, principal, now)
             version = Version(
                 id=version_id,
                 secret_id=now.id,
@@ -131,6 +130,16 @@ class SecretRotation:
             return VersionView(secret=saved, version=version, payload=payload)
 
         return Change(commit)
+
+    def _refuse_held(self, unit: Unit, principal: Principal, secret: Secret) -> Refused:
+        now = unit.secrets.find_for_update(secret.id)
+        if now is None or not is_held(unit, now):
+            raise changed_meanwhile()
+        refusal, at = locked(), self._context.now()
+        self._context.outbox.emit(
+            unit, EventType.ROTATION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
+        )
+        return Refused(refusal)
 
     def _rotated(self, engine: Engine, principal: Principal, secret: Secret, new: NewVersion) -> Prepared:
         context = self._context
@@ -183,6 +192,12 @@ class SecretRotation:
         payload = context.vault.open_payload(wanted, sealed)
         prepared = engine.prepare_restore(context.work, context.present(secret, stored), payload)
         return replace(prepared, relies_on_secret=True)
+
+
+def is_held(unit: ReadUnit, secret: Secret) -> bool:
+    """Tell whether locks on the previous version keep it from making room for another."""
+    previous = secret.previous_version_id
+    return previous is not None and bool(unit.locks.names(secret.id).get(previous))
 
 
 def _require_rotatable(secret: Secret) -> None:
