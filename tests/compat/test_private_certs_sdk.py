@@ -390,17 +390,24 @@ def a_month_later(moment: datetime) -> datetime:
 
 
 def test_the_documented_certificate_comes_with_everything_that_was_printed(
-    client: SecretsManagerV2, name: Callable[[str], str], live_server: LiveServer
+    client: SecretsManagerV2, name: Callable[[str], str]
 ) -> None:
+    printed = {
+        "root": "example-root-certificate-authority",
+        "issuing": "example-intermediate-certificate-authority",
+        "leaves": "example-certificate-template",
+    }
     root, issuing, leaves = make_tree(
-        client, name, {"max_ttl": "8760h", "allowed_domains": ["example.com"], "allow_bare_domains": True}
+        client,
+        printed.__getitem__,
+        {"max_ttl": "8760h", "allowed_domains": ["example.com"], "allow_bare_domains": True},
     )
     group = result(client.create_secret_group(name=name("group")))["id"]
     secret = issue(
         client,
         {
             "secret_type": "private_cert",
-            "name": name("example-certificate"),
+            "name": "example-certificate",
             "description": "Extended description for my secret.",
             "secret_group_id": group,
             "certificate_template": leaves,
@@ -420,7 +427,7 @@ def test_the_documented_certificate_comes_with_everything_that_was_printed(
         "key_algorithm": "RSA2048",
         "labels": ["dev", "us-south"],
         "locks_total": 0,
-        "name": name("example-certificate"),
+        "name": "example-certificate",
         "rotation": {"auto_rotate": True, "interval": 1, "unit": "month"},
         "secret_group_id": group,
         "secret_type": "private_cert",

@@ -133,6 +133,7 @@ def test_every_address_in_a_certificate_leads_to_what_it_promises(manager: Manag
     # The signing CA leads to the list of its parent; a root has nobody above it to lead to.
     assert x509.load_der_x509_crl(fetch(crl_address(issued.issuer)).raw).issuer == issued.issuer.issuer
     root = x509.load_pem_x509_certificate(issued.chain[-1].encode())
+    assert fetch(authority_addresses(issued.issuer)[0]).raw == root.public_bytes(Encoding.DER)
     for kind in (x509.CRLDistributionPoints, x509.AuthorityInformationAccess):
         with pytest.raises(x509.ExtensionNotFound):
             root.extensions.get_extension_for_class(kind)
