@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from strongroom.domain.access.actions import Role
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode
 from tests.api.authorities import (
@@ -28,7 +29,7 @@ from tests.api.authorities import (
     sign,
 )
 from tests.api.v2.conftest import watch
-from tests.api.v2.sending import code, error, field
+from tests.api.v2.sending import code, error, field, make_group
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.server import Answer
 
@@ -556,6 +557,41 @@ def test_no_answer_has_a_private_key(server: InProcess) -> None:
     for answer in answers:
         assert answer.status in (200, 201), answer.raw
         assert b"PRIVATE KEY" not in answer.raw
+
+
+# --- trail
+
+
+def test_the_trail_names_what_was_done_to_which_configuration(server: InProcess) -> None:
+    make_tree(server)
+    reader = server.login_with(Role.READER)
+    assert patch(server, "leaves", {"allow_any_name": True}).status == 200
+    assert act(server, "issuing", "rotate_crl").status == 201
+    assert delete(server, "leaves").status == 204
+    assert get(server, "root", token=reader).status == 403
+    # What is read goes into the trail with the next commit.
+    make_group(server)
+
+    events = server.request("GET", "/api/v2/audit_events").json["audit_events"]
+    told = [
+        (event["action"].removeprefix("secrets-manager."), event["target"].get("name"), event["outcome"])
+        for event in reversed(events)
+        if event["target"].get("type") == "configuration"
+    ]
+    ids = {event["target"].get("id") for event in events if event["target"].get("name") == "leaves"}
+
+    assert told == [
+        ("configuration.create", "root", "success"),
+        ("configuration.create", "issuing", "success"),
+        ("configuration.create", "leaves", "success"),
+        ("configuration.update", "leaves", "success"),
+        ("configuration-action.create", "issuing", "success"),
+        ("configuration.delete", "leaves", "success"),
+        # Refused before anything was looked up.
+        ("configuration.read", None, "denied"),
+    ]
+    assert len(ids) == 1
+    assert None not in ids
 
 
 # --- refusals by rules

@@ -17,6 +17,7 @@ from strongroom.domain.audit.record import Target
 from strongroom.domain.authorities.templates import templates_for
 from strongroom.domain.configurations.model import ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.configurations.service import Shown
+from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import ErrorCode, Forbidden, Invalid
 
 EXTENSIONS_HEADER: Final = "X-Strongroom-Extensions"
@@ -70,7 +71,13 @@ def _create(call: Call) -> Pending:
     change = call.services.configurations.create(
         call.principal, ConfigType(body.config_type), body.name, given(body, besides=_OUTSIDE)
     )
-    return Pending(commit=change.commit, reply=lambda shown: Reply(body=_full(call, shown)))
+
+    def commit(unit: Unit) -> Shown:
+        shown = change.commit(unit)
+        call.target = Target(type=_TARGET, id=shown.configuration.id, name=body.name)
+        return shown
+
+    return Pending(commit=commit, reply=lambda shown: Reply(body=_full(call, shown)))
 
 
 def _list(call: Call) -> Reply:
