@@ -6,7 +6,21 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.factories.certificates import make_ca, make_leaf
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.api.authorities import (
+    ACTION,
+    CONFIGURATIONS,
+    EVALUATE,
+    FILES,
+    INTERMEDIATE,
+    REVOKE,
+    ROOT,
+    SECRETS,
+    TEMPLATE,
+)
+from tests.factories.authorities import make_request
+from tests.factories.certificates import ec_key, make_ca, make_leaf
 from tests.peers.in_process import InProcess
 
 _POLICY_RESOURCE = [
@@ -114,6 +128,7 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
     rotation = {"auto_rotate": True, "interval": 3, "unit": "month"}
     form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": own_key}
     return [
+        *_plant_authorities(server, known, tag),
         Seed("POST", "/identity/token", form, form=True),
         *(Seed("POST", "/api/v2/secrets", body) for body in creates),
         *(Seed("POST", f"/api/v2/secrets/{secret}/versions", body) for body, secret in versions),
@@ -165,10 +180,89 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
         Seed("PUT", f"/v2/groups/{access}/members", {"members": [{"iam_id": iam_id, "type": "service"}]}),
         Seed("POST", f"/v2/groups/{access}/members/delete", {"members": [iam_id]}),
         Seed("POST", f"/api/v2/jobs/{job.json['id']}/actions", {"action_type": "retry"}),
-        Seed("POST", f"/api/v2/secrets/{made[3]}/actions", {"action_type": "private_cert_action_revoke_certificate"}),
         Seed("PUT", f"/v1/policies/{policy}", bodies[0]),
         Seed("PUT", f"/v2/policies/{v2_policy}", bodies[1]),
         Seed("PATCH", f"/v1/policies/{policy}", {"state": "active"}),
+    ]
+
+
+def _plant_authorities(server: InProcess, known: Known, tag: str) -> list[Seed]:
+    """Make authorities, a template and certificates; return requests about them."""
+
+    def post(path: str, body: Any) -> Any:
+        answer = server.request("POST", path, body)
+        assert answer.status == 201, (path, answer.raw)
+        return answer.json
+
+    root, issuing, spare, outside, leaves = (f"{name}-{tag}" for name in ("root", "issuing", "spare", "out", "leaves"))
+    authority = {"common_name": "Example CA", "max_ttl": "20000h", "key_type": "ec", "crl_expiry": "48h"}
+    below = {**authority, "config_type": INTERMEDIATE, "signing_method": "internal", "issuer": root}
+    signed_outside = {**authority, "config_type": INTERMEDIATE, "signing_method": "external"}
+    template = {
+        "config_type": TEMPLATE,
+        "certificate_authority": issuing,
+        "max_ttl": "8760h",
+        "ttl": "24h",
+        "key_type": "ec",
+        "allowed_domains": ["example.com", "*.example.org"],
+        "allow_subdomains": True,
+        "allow_glob_domains": True,
+        "allowed_uri_sans": ["spiffe://example.com/*"],
+        "allowed_other_sans": ["1.3.6.1.4.1.311.20.2.3;UTF8:*"],
+        "key_usage": ["DigitalSignature"],
+        "ext_key_usage_oids": ["1.3.6.1.5.5.7.3.17"],
+        "ou": ["edge"],
+    }
+    post(CONFIGURATIONS, {**authority, "config_type": ROOT, "name": root})
+    for name in (issuing, spare):
+        post(CONFIGURATIONS, {**below, "name": name, "auto_sign": True})
+    waiting = post(CONFIGURATIONS, {**signed_outside, "name": outside})["data"]["csr"]
+    post(CONFIGURATIONS, {**template, "name": leaves})
+    for place in (CONFIGURATIONS, FILES, "/ocsp"):
+        known.add(f"{place}/", issuing, root, spare, outside)
+    certificate: dict[str, Any] = {
+        "secret_type": "private_cert",
+        "certificate_template": leaves,
+        "common_name": "www.example.com",
+        "alt_names": ["a.example.com", "b.example.org"],
+        "ip_sans": "192.0.2.1,2001:db8::1",
+        "uri_sans": "spiffe://example.com/web",
+        "other_sans": ["1.3.6.1.4.1.311.20.2.3;UTF8:admin@example.com"],
+        "ttl": "12h",
+        "format": "pem_bundle",
+    }
+    first, second = (post(SECRETS, {**certificate, "name": f"{name}-{tag}"})["id"] for name in ("first", "second"))
+    key = ec_key()
+    csr = make_request(key)[1].public_bytes(Encoding.PEM).decode()
+    signing = {
+        "common_name": "Example Below",
+        "ttl": "100h",
+        "max_path_length": 0,
+        "permitted_dns_domains": ["a.example"],
+    }
+    by_outside = post(f"{CONFIGURATIONS}/{root}/actions", {"action_type": f"{ACTION}sign_csr", "csr": waiting})
+    rotation = {"auto_rotate": True, "interval": 1, "unit": "hour"}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        (root, {"action_type": f"{ACTION}sign_intermediate", "intermediate_certificate_authority": spare, **signing}),
+        (root, {"action_type": f"{ACTION}sign_csr", "csr": csr, **signing}),
+        (outside, {"action_type": f"{ACTION}set_signed", "certificate": by_outside["data"]["certificate"]}),
+        (root, {"action_type": f"{ACTION}rotate_crl"}),
+        (issuing, {"action_type": f"{ACTION}rotate_intermediate"}),
+        (spare, {"action_type": f"{ACTION}revoke_ca_certificate"}),
+    ]
+    return [
+        Seed("POST", EVALUATE, {**certificate, "name": "dry"}),
+        Seed("POST", SECRETS, {**certificate, "name": f"third-{tag}", "rotation": rotation}),
+        Seed("PATCH", f"{SECRETS}/{first}/metadata", {"rotation": rotation}),
+        Seed("POST", f"{SECRETS}/{first}/versions", {}),
+        Seed("PATCH", f"{CONFIGURATIONS}/{leaves}", {"max_ttl": "100h", "allow_any_name": True, "ttl": None}),
+        Seed("PATCH", f"{CONFIGURATIONS}/{issuing}", {"max_ttl": "1000h", "crl_disable": True, "crl_expiry": None}),
+        Seed("POST", CONFIGURATIONS, {**authority, "config_type": ROOT, "name": f"next-{tag}", "ttl": "100h"}),
+        Seed("POST", CONFIGURATIONS, {**below, "name": f"below-{tag}"}),
+        Seed("POST", CONFIGURATIONS, {**template, "name": f"rules-{tag}"}),
+        *(Seed("POST", f"{CONFIGURATIONS}/{name}/actions", body) for name, body in bodies),
+        Seed("POST", f"{SECRETS}/{first}/actions", {"action_type": REVOKE}),
+        Seed("POST", f"{SECRETS}/{second}/versions/current/actions", {"action_type": REVOKE}),
     ]
 
 
