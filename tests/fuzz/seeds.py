@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from tests.api.authorities import (
-    ACTION,
-    CONFIGURATIONS,
-    EVALUATE,
-    FILES,
-    INTERMEDIATE,
-    REVOKE,
-    ROOT,
-    SECRETS,
-    TEMPLATE,
-)
-from tests.factories.authorities import make_request
-from tests.factories.certificates import ec_key, make_ca, make_leaf
+from tests.factories.certificates import make_ca, make_leaf
+from tests.fuzz.authorities import plant_authorities
+from tests.fuzz.known import Known, Seed
 from tests.peers.in_process import InProcess
 
 _POLICY_RESOURCE = [
@@ -31,57 +18,10 @@ _POLICY_RESOURCE = [
 _ROLE = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
 
 
-_FIRST = 0.6
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a path can lead to, by the part of the path before it or by the parameter's name; grows during a run."""
-
-    by_place: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, place: str, *values: str) -> None:
-        """Note values; of many, the first and the newest are kept."""
-        known = self.by_place.setdefault(place, [])
-        known.extend(value for value in values if value not in known)
-        del known[1:-11]
-
-    def at(self, place: str) -> list[str]:
-        """Return what is known there."""
-        return self.by_place.get(place, [])
-
-    def choose(self, place: str, chance: random.Random) -> str | None:
-        """Return one of what is known there; most often the first, which everything else was made for."""
-        known = self.at(place)
-        if not known:
-            return None
-        return known[0] if chance.random() < _FIRST else chance.choice(known)
-
-    def forget(self, value: str) -> None:
-        """Note that something is gone."""
-        for known in self.by_place.values():
-            if value in known:
-                known.remove(value)
-
-
-@dataclass(frozen=True)
-class Seed:
-    """A request that is accepted.
-
-    Attributes:
-        form: the body is sent as a form, not as JSON.
-    """
-
-    method: str
-    path: str
-    body: Any = None
-    form: bool = False
-
-
-def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
+def plant(server: InProcess, known: Known, tag: str, chance: random.Random) -> list[Seed]:
     """Make one of everything, with ``tag`` in names that must differ; return requests that a run may break."""
 
-    known.by_place.clear()
+    known.clear()
 
     def post(path: str, body: Any, *, key: str = "id") -> str:
         answer = server.request("POST", path, body)
@@ -126,9 +66,10 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
     known.add("/api/v2/secret_groups/{}/secret_types/{}/secrets/", str(creates[0]["name"]))
     known.add("/api/v2/secrets/{}/versions/", "current", "previous")
     rotation = {"auto_rotate": True, "interval": 3, "unit": "month"}
+    about_authorities = plant_authorities(server, known, tag, chance)
+    known.settle()
     form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": own_key}
     return [
-        *_plant_authorities(server, known, tag),
         Seed("POST", "/identity/token", form, form=True),
         *(Seed("POST", "/api/v2/secrets", body) for body in creates),
         *(Seed("POST", f"/api/v2/secrets/{secret}/versions", body) for body, secret in versions),
@@ -180,89 +121,11 @@ def plant(server: InProcess, known: Known, tag: str) -> list[Seed]:
         Seed("PUT", f"/v2/groups/{access}/members", {"members": [{"iam_id": iam_id, "type": "service"}]}),
         Seed("POST", f"/v2/groups/{access}/members/delete", {"members": [iam_id]}),
         Seed("POST", f"/api/v2/jobs/{job.json['id']}/actions", {"action_type": "retry"}),
+        Seed("POST", f"/api/v2/secrets/{made[3]}/actions", {"action_type": "private_cert_action_revoke_certificate"}),
         Seed("PUT", f"/v1/policies/{policy}", bodies[0]),
         Seed("PUT", f"/v2/policies/{v2_policy}", bodies[1]),
         Seed("PATCH", f"/v1/policies/{policy}", {"state": "active"}),
-    ]
-
-
-def _plant_authorities(server: InProcess, known: Known, tag: str) -> list[Seed]:
-    """Make authorities, a template and certificates; return requests about them."""
-
-    def post(path: str, body: Any) -> Any:
-        answer = server.request("POST", path, body)
-        assert answer.status == 201, (path, answer.raw)
-        return answer.json
-
-    root, issuing, spare, outside, leaves = (f"{name}-{tag}" for name in ("root", "issuing", "spare", "out", "leaves"))
-    authority = {"common_name": "Example CA", "max_ttl": "20000h", "key_type": "ec", "crl_expiry": "48h"}
-    below = {**authority, "config_type": INTERMEDIATE, "signing_method": "internal", "issuer": root}
-    signed_outside = {**authority, "config_type": INTERMEDIATE, "signing_method": "external"}
-    template = {
-        "config_type": TEMPLATE,
-        "certificate_authority": issuing,
-        "max_ttl": "8760h",
-        "ttl": "24h",
-        "key_type": "ec",
-        "allowed_domains": ["example.com", "*.example.org"],
-        "allow_subdomains": True,
-        "allow_glob_domains": True,
-        "allowed_uri_sans": ["spiffe://example.com/*"],
-        "allowed_other_sans": ["1.3.6.1.4.1.311.20.2.3;UTF8:*"],
-        "key_usage": ["DigitalSignature"],
-        "ext_key_usage_oids": ["1.3.6.1.5.5.7.3.17"],
-        "ou": ["edge"],
-    }
-    post(CONFIGURATIONS, {**authority, "config_type": ROOT, "name": root})
-    for name in (issuing, spare):
-        post(CONFIGURATIONS, {**below, "name": name, "auto_sign": True})
-    waiting = post(CONFIGURATIONS, {**signed_outside, "name": outside})["data"]["csr"]
-    post(CONFIGURATIONS, {**template, "name": leaves})
-    for place in (CONFIGURATIONS, FILES, "/ocsp"):
-        known.add(f"{place}/", issuing, root, spare, outside)
-    certificate: dict[str, Any] = {
-        "secret_type": "private_cert",
-        "certificate_template": leaves,
-        "common_name": "www.example.com",
-        "alt_names": ["a.example.com", "b.example.org"],
-        "ip_sans": "192.0.2.1,2001:db8::1",
-        "uri_sans": "spiffe://example.com/web",
-        "other_sans": ["1.3.6.1.4.1.311.20.2.3;UTF8:admin@example.com"],
-        "ttl": "12h",
-        "format": "pem_bundle",
-    }
-    first, second = (post(SECRETS, {**certificate, "name": f"{name}-{tag}"})["id"] for name in ("first", "second"))
-    key = ec_key()
-    csr = make_request(key)[1].public_bytes(Encoding.PEM).decode()
-    signing = {
-        "common_name": "Example Below",
-        "ttl": "100h",
-        "max_path_length": 0,
-        "permitted_dns_domains": ["a.example"],
-    }
-    by_outside = post(f"{CONFIGURATIONS}/{root}/actions", {"action_type": f"{ACTION}sign_csr", "csr": waiting})
-    rotation = {"auto_rotate": True, "interval": 1, "unit": "hour"}
-    bodies: list[tuple[str, dict[str, Any]]] = [
-        (root, {"action_type": f"{ACTION}sign_intermediate", "intermediate_certificate_authority": spare, **signing}),
-        (root, {"action_type": f"{ACTION}sign_csr", "csr": csr, **signing}),
-        (outside, {"action_type": f"{ACTION}set_signed", "certificate": by_outside["data"]["certificate"]}),
-        (root, {"action_type": f"{ACTION}rotate_crl"}),
-        (issuing, {"action_type": f"{ACTION}rotate_intermediate"}),
-        (spare, {"action_type": f"{ACTION}revoke_ca_certificate"}),
-    ]
-    return [
-        Seed("POST", EVALUATE, {**certificate, "name": "dry"}),
-        Seed("POST", SECRETS, {**certificate, "name": f"third-{tag}", "rotation": rotation}),
-        Seed("PATCH", f"{SECRETS}/{first}/metadata", {"rotation": rotation}),
-        Seed("POST", f"{SECRETS}/{first}/versions", {}),
-        Seed("PATCH", f"{CONFIGURATIONS}/{leaves}", {"max_ttl": "100h", "allow_any_name": True, "ttl": None}),
-        Seed("PATCH", f"{CONFIGURATIONS}/{issuing}", {"max_ttl": "1000h", "crl_disable": True, "crl_expiry": None}),
-        Seed("POST", CONFIGURATIONS, {**authority, "config_type": ROOT, "name": f"next-{tag}", "ttl": "100h"}),
-        Seed("POST", CONFIGURATIONS, {**below, "name": f"below-{tag}"}),
-        Seed("POST", CONFIGURATIONS, {**template, "name": f"rules-{tag}"}),
-        *(Seed("POST", f"{CONFIGURATIONS}/{name}/actions", body) for name, body in bodies),
-        Seed("POST", f"{SECRETS}/{first}/actions", {"action_type": REVOKE}),
-        Seed("POST", f"{SECRETS}/{second}/versions/current/actions", {"action_type": REVOKE}),
+        *about_authorities,
     ]
 
 
