@@ -41,7 +41,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from strongroom.pki.ocsp import REQUEST_MEDIA_TYPE
-from tests.api.authorities import CONFIGURATIONS
+from tests.api.authorities import CONFIGURATIONS, SECRETS
 from tests.fuzz.der import break_question
 from tests.fuzz.known import Known, Seed
 from tests.fuzz.seeds import plant
@@ -263,7 +263,8 @@ class Driver:
             data = body if isinstance(body, bytes) else base64.b64decode(body)
             self._send_raw(operation, right.path, "", {"content-type": REQUEST_MEDIA_TYPE}, data)
             return
-        kind = _PATCH if "/api/v2/secrets/" in right.path and right.method == "PATCH" else None
+        merges = right.method == "PATCH" and right.path.startswith((f"{SECRETS}/", f"{CONFIGURATIONS}/"))
+        kind = _PATCH if merges else None
         data = _form(body) if right.form else json.dumps(body).encode()
         kind = "application/x-www-form-urlencoded" if right.form else kind
         self._send_raw(operation, right.path, "", {"content-type": kind or "application/json"}, data)
@@ -313,13 +314,8 @@ class Driver:
         if response.status_code != 201 or case.operation.method != "post" or "{" in case.operation.path:
             return
         made = json.loads(response.content)
-        if case.operation.path == CONFIGURATIONS:
-            # There is room for ten of a type only.
-            self._wire.server.request(
-                "DELETE", f"{CONFIGURATIONS}/{made['name']}", headers=_of_type(made["config_type"])
-            )
-            return
-        value = made.get("iam_id") if case.operation.path == "/identity/users" else made.get("id")
+        member = {"/identity/users": "iam_id", CONFIGURATIONS: "name"}.get(case.operation.path, "id")
+        value = made.get(member)
         if isinstance(value, str):
             self._known.add(f"{case.operation.path.rstrip('/')}/", value)
 
@@ -353,10 +349,6 @@ def run(wire: Wire, *, each: int, seed_of_run: int = 1) -> Report:
     driver.break_places(each)
     driver.report.seconds = time.monotonic() - started
     return driver.report
-
-
-def _of_type(config_type: str) -> dict[str, str]:
-    return {"X-Sm-Accept-Configuration-Type": config_type}
 
 
 def _form(body: Any) -> bytes:

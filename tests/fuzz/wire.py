@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import requests
 from schemathesis.core.transport import Response
@@ -78,10 +78,13 @@ class Wire:
         self._runner.close()
 
 
+_ROOM: Final = dict.fromkeys(("root_authorities", "intermediate_authorities", "certificate_templates"), 500)
+
+
 @contextmanager
 def wired(path: Path, **settings: object) -> Iterator[Wire]:
-    """Run a server for the length of a block, with a clock that stands still."""
-    with in_process(path, FrozenClock(START_OF_TESTS), **settings) as server:
+    """Run a server for the length of a block, with a clock that stands still and room for what a run makes."""
+    with in_process(path, FrozenClock(START_OF_TESTS), **{"limits": _ROOM, **settings}) as server:
         wire = Wire(server)
         try:
             yield wire
