@@ -110,7 +110,9 @@ class Crls:
         return self._build(configuration, authority_id)
 
     def _sign(self, configuration: Configuration, authority: Authority, entries: Iterable[bytes], now: datetime) -> Crl:
-        number = authority.crl_number + 1
+        # The seconds of the clock: so the number does not go back either when an older backup is restored, or a CA is
+        # made anew over a key that stayed in its token.
+        number = max(authority.crl_number + 1, int(now.timestamp()))
         next_update = now + life_of(configuration)
         der = build_crl(
             self._context.issuer(authority),
