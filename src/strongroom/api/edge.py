@@ -7,7 +7,6 @@ short, else in a thread; changes go to the store's writer and are awaited.
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +19,8 @@ from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.types import Receive, Scope, Send
 
+from strongroom.api.asgi import Receive, Scope, Send
 from strongroom.api.bodies import read_body
 from strongroom.api.client_address import ClientAddress
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
@@ -43,7 +42,7 @@ from strongroom.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
-from strongroom.kernel.ids import AuditId
+from strongroom.kernel.ids import AuditId, new_uuid
 from strongroom.kernel.secret import scrub
 
 T = TypeVar("T")
@@ -134,7 +133,7 @@ class Edge:
             query={},
             headers=headers,
             address=address,
-            request_id=_request_id(),
+            request_id=new_uuid(),
             base_url=base_url,
             target=Target(type=operation.target_type),
         )
@@ -360,16 +359,6 @@ def _work_of(call: Call) -> Work:
     return Work.SCAN if work in _LOOP_WORK else work
 
 
-def _request_id() -> str:
-    """Return a UUID.
-
-    It has to be unique, not secret: asking the system for randomness would give up the interpreter's lock.
-    """
-    digits = f"{random.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
@@ -418,13 +407,15 @@ def _named_safely(target: Target) -> Target:
 
 def _storable(target: Target) -> Target:
     """Keep what a client chose readable in the trail; PostgreSQL takes no NUL at all."""
+    if _is_plain(target.id) and _is_plain(target.name) and _is_plain(target.secret_group_id):
+        return target
     chosen = {"id": target.id, "name": target.name, "secret_group_id": target.secret_group_id}
-    cleaned = {
-        name: _one_line(text, _MAX_TARGET)
-        for name, text in chosen.items()
-        if text is not None and (len(text) > _MAX_TARGET or not text.isprintable())
-    }
-    return replace(target, **cleaned) if cleaned else target
+    cleaned = {name: _one_line(text, _MAX_TARGET) for name, text in chosen.items() if text is not None}
+    return replace(target, **cleaned)
+
+
+def _is_plain(text: str | None) -> bool:
+    return text is None or (len(text) <= _MAX_TARGET and text.isprintable())
 
 
 def _one_line(text: str, most: int) -> str:
