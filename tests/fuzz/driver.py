@@ -65,6 +65,7 @@ _PATCH: Final = "application/merge-patch+json"
 _MADE_ANEW: Final = ("csr", "certificate")
 """Members that are signed: a broken one is told at once, so there are some that were broken first."""
 _WITH_CONTENTS: Final = {"/v1/serviceids/{id}", "/identity/users/{iam_id}", "/v2/groups/{id}", "/api/v2/secrets/{id}"}
+_BEFORE_ANY_PATH: Final = "/ocsp/{name}"
 _TOKEN_PATH: Final = "/identity/token"
 _NEXT_MINUTE: Final = timedelta(seconds=61)
 _MOST_FAILURES: Final = 25
@@ -334,7 +335,8 @@ class Driver:
             else:
                 built += _quoted(chance.choice(NASTY), chance) or "x"
             place += "{}"
-        return built
+        # Servers decode paths before they route, so a slash in the name would ask the operation beside this one.
+        return built.replace("%2F", "").replace("%2f", "") if path == _BEFORE_ANY_PATH else built
 
 
 _REQUEST_PARTS: Final = ("method", "url", "headers", "files", "data", "params", "cookies", "json")
