@@ -25,7 +25,7 @@ from tests.fuzz.wire import wired
 from tests.peers.postgres import PostgresServer
 from tools.system_packages import find_program
 
-_PROPERTIES = ("test_pem_intake.py", "test_merge_patch.py", "test_tokens.py")
+_PROPERTIES = ("test_pem_intake.py", "test_merge_patch.py", "test_tokens.py", "test_signed_garbage.py")
 _FUZZ = Path(__file__).resolve().parents[1] / "fuzz"
 
 

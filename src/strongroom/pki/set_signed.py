@@ -9,12 +9,14 @@ from cryptography import x509
 
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.time import format_rfc3339
+from strongroom.pki import raw
 from strongroom.pki.chain import is_issuer, order_chain
-from strongroom.pki.inspect import inspect_certificate
+from strongroom.pki.inspect import format_serial, inspect_certificate
 from strongroom.pki.keys import public_key_spki
 from strongroom.pki.load import load_certificates, tolerate_oddities
 
 _FIELD = "certificate"
+_EMPTY_NAME = bytes.fromhex("3000")
 
 
 def check_signed(
@@ -41,6 +43,7 @@ def check_signed(
     """
     given = load_certificates(certificate, field=_FIELD)
     own = _find_own(given, csr)
+    _check_identity(own)
     _check_ca(own, "The certificate")
     _check_time(own, now, "The certificate")
     path = _order(own, [other for other in given if other != own])
@@ -91,8 +94,21 @@ def _check_ca(certificate: x509.Certificate, name: str, *, cas_below: int = 0) -
         raise _refused(f"{name} has no key usage; it must allow keyCertSign.")
     if usage is not None and not usage.key_cert_sign:
         raise _refused(f"{name} does not allow signing certificates: its key usage lacks keyCertSign.")
-    if not list(certificate.subject):
+    if raw.read_certificate(certificate).subject == _EMPTY_NAME:
         raise _refused(f"{name} has an empty subject.")
+
+
+def _check_identity(own: x509.Certificate) -> None:
+    """Refuse what could not be the issuer of anything, or be found again."""
+    try:
+        with tolerate_oddities():
+            _ = own.subject
+    except (ValueError, TypeError):
+        raise _refused("The certificate has a subject that cannot be read.") from None
+    serial = raw.read_certificate(own).serial
+    if int.from_bytes(serial, "big", signed=True) <= 0:
+        # Roots of old have such numbers, so only our own certificate is held to RFC 5280 section 4.1.2.2.
+        raise _refused(f"The certificate has the serial number {format_serial(serial)}; it must be positive.")
 
 
 def _check_time(certificate: x509.Certificate, now: datetime, name: str) -> None:

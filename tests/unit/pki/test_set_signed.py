@@ -9,8 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.pki.armor import encode_pem
 from strongroom.pki.draft import Draft, new_serial
 from strongroom.pki.extensions import build_key_ids, build_key_usage, extension
+from strongroom.pki.raw import read_certificate
 from strongroom.pki.set_signed import check_signed
 from tests.factories.authorities import NOW, make_intermediate, make_request, make_root, sign
 from tests.factories.certificates import Made, ec_key, make_ca, make_leaf
@@ -20,6 +22,8 @@ POLICY = make_intermediate(ROOT, members={"common_name": "Example Policy CA"})
 KEY = ec_key()
 _, CSR = make_request(KEY)
 OWN = make_intermediate(POLICY, key=KEY)
+OWN_SERIAL = read_certificate(OWN.certificate).serial
+OWN_SUBJECT = read_certificate(OWN.certificate).subject
 STRANGER = make_root(common_name="Stranger")
 
 
@@ -117,6 +121,24 @@ def test_certificates_that_are_none_of_an_authority_are_refused(made: Made, reas
     code, field, detail = _refused(made)
     assert (code, field) == (ErrorCode.INVALID_FIELD, "certificate")
     assert reason in detail
+
+
+def _patched(old: bytes, new: bytes) -> str:
+    return encode_pem(OWN.der.replace(old, new), "CERTIFICATE")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (_patched(OWN_SERIAL, b"\x80" + OWN_SERIAL[1:]), "has the serial number -7f:"),
+        (_patched(OWN_SUBJECT, OWN_SUBJECT[:-1] + b"\xff"), "has a subject that cannot be read"),
+    ],
+)
+def test_a_certificate_that_could_not_be_an_issuer_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_signed(text, CSR, NOW)
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_FIELD, "certificate")
+    assert reason in caught.value.detail
 
 
 def test_an_issuer_that_may_sign_no_authority_is_refused() -> None:
