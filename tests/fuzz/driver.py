@@ -336,7 +336,7 @@ class Driver:
                 built += _quoted(chance.choice(NASTY), chance) or "x"
             place += "{}"
         # Servers decode paths before they route, so a slash in the name would ask the operation beside this one.
-        return built.replace("%2F", "").replace("%2f", "") if path == _BEFORE_ANY_PATH else built
+        return built.replace("%2F", "").replace("%2f", "") if operation.path == _BEFORE_ANY_PATH else built
 
 
 _REQUEST_PARTS: Final = ("method", "url", "headers", "files", "data", "params", "cookies", "json")
