@@ -12,4 +12,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills-postgresql", type=int, default=100, help="kills of a server on PostgreSQL (100)")
     group.addoption("--kill-seed", type=int, default=1, help="seed of the moments of the kills (1)")
     group.addoption("--secrets", type=int, default=1_000_000, help="secrets in the store whose lists are timed")
+    group.addoption("--revoked", type=int, default=100_000, help="entries of the revocation list (100,000)")
     group.addoption("--fuzz-minutes", type=float, default=60, help="minutes of fuzzing over the whole API (60)")
