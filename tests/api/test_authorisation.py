@@ -26,6 +26,7 @@ from tests.api.authorities import (
     FILES,
     REVOKE,
     SECRETS,
+    SHORT_FILES,
     TEMPLATES,
     create_certificate,
     create_intermediate,
@@ -350,6 +351,17 @@ def test_files_of_authorities_need_no_token(place: Place, file: str, caller: str
 
     assert answer.status == 200
     assert b"PRIVATE KEY" not in answer.raw
+
+
+@pytest.mark.parametrize("file", _PUBLIC_FILES)
+def test_files_of_authorities_have_short_addresses_too(place: Place, file: str) -> None:
+    long, short = (_ask(place, "anonymous", "GET", f"{base}/issuing/{file}") for base in (FILES, SHORT_FILES))
+
+    assert (short.status, short.raw) == (200, long.raw)
+    assert [short.headers[name] for name in ("content-type", "cache-control")] == [
+        long.headers[name] for name in ("content-type", "cache-control")
+    ]
+    assert _ask(place, "anonymous", "GET", f"{SHORT_FILES}/nobody/{file}").status == 404
 
 
 @pytest.mark.parametrize("file", _PUBLIC_FILES)

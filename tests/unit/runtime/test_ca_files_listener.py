@@ -44,6 +44,7 @@ def test_ca_files_are_served_without_tls_and_nothing_else(tmp_path: Path) -> Non
         assert made.status == 201, made.raw
 
         status, headers, certificate = ask(plain, f"{FILES}/root/ca")
+        short_status, _, by_short_path = ask(plain, "/pki/root/ca")
         crl_status, crl_headers, _ = ask(plain, f"{FILES}/root/crl")
         others = [ask(plain, path)[0] for path in ("/api/v2/secrets", "/healthz", "/metrics", "/openapi.json")]
     finally:
@@ -51,6 +52,7 @@ def test_ca_files_are_served_without_tls_and_nothing_else(tmp_path: Path) -> Non
 
     assert (status, headers["content-type"]) == (200, "application/pkix-cert")
     assert certificate[:1] == b"0"
+    assert (short_status, by_short_path) == (200, certificate)
     assert (crl_status, crl_headers["content-type"]) == (200, "application/pkix-crl")
     assert "max-age" in crl_headers["cache-control"]
     assert others == [404] * 4

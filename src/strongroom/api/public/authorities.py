@@ -1,11 +1,13 @@
 """What relying parties fetch: CA certificates, chains, revocation lists, and OCSP answers.
 
 Nobody needs a token for them, over HTTPS and over the plain address of the settings alike: a relying party must not
-need a trusted certificate to learn which certificates to trust. Source: api-v2 section 4.6; RFC 6960 appendix A.
+need a trusted certificate to learn which certificates to trust. Each file has two addresses: the long one, which stands
+in certificates, and a short one to type. Source: api-v2 section 4.6; domain section 5.4; RFC 6960 appendix A.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
@@ -13,7 +15,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from strongroom.api.operations import Call, Operation, Reply, Work
-from strongroom.domain.authorities.addresses import CA_FILES, OCSP
+from strongroom.domain.authorities.addresses import CA_FILES, OCSP, SHORT_CA_FILES
 from strongroom.domain.authorities.ocsp import OcspAnswer
 from strongroom.kernel.errors import NotFound
 from strongroom.pki.armor import encode_pem
@@ -136,12 +138,27 @@ def _file(name: str, path: str, handler: object, summary: str, content_type: str
     )
 
 
-OPERATIONS: Final = (
+def _short(file: Operation) -> Operation:
+    return replace(
+        file,
+        name=f"{file.name}_by_short_path",
+        path=file.path.replace(CA_FILES, SHORT_CA_FILES),
+        summary=f"{file.summary}, by its short address",
+        extension=True,
+    )
+
+
+_FILES: Final = (
     _file("get_crl", "/crl", _crl_der, "Fetch a revocation list", _CRL),
     _file("get_crl_pem", "/crl/pem", _crl_pem, "Fetch the revocation lists of all keys as PEM", _PEM),
     _file("get_ca_certificate", "/ca", _certificate_der, "Fetch a CA certificate", _CERTIFICATE),
     _file("get_ca_certificate_pem", "/ca/pem", _certificate_pem, "Fetch a CA certificate as PEM", _PEM),
     _file("get_ca_chain", "/ca_chain", _chain, "Fetch a CA certificate and those above it as PEM", _PEM),
+)
+
+OPERATIONS: Final = (
+    *_FILES,
+    *(_short(file) for file in _FILES),
     Operation(
         name="ask_ocsp",
         method="POST",

@@ -8,6 +8,8 @@ from strongroom.domain.authorities.model import Authority
 from strongroom.kernel.value import value
 
 CA_FILES = "/v1/ibmcloud/private_cert/config/certificate_authorities"
+SHORT_CA_FILES = "/pki"
+"""The same files, for people to type. Certificates carry the long address, which the original's clients know."""
 OCSP = "/ocsp"
 
 
