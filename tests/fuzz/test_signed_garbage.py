@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -20,12 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.pki.armor import encode_pem
+from strongroom.pki.load import tolerate_oddities
 from strongroom.pki.ocsp import REQUEST_MEDIA_TYPE
-from tests.api.authorities import ACTION, CONFIGURATIONS, EVALUATE, SECRETS
+from strongroom.pki.raw import read_certificate
+from tests.api.authorities import ACTION, CONFIGURATIONS, EVALUATE, FILES, INTERMEDIATE, SECRETS, TEMPLATE
 from tests.conftest import START_OF_TESTS
 from tests.factories.certificates import Made, ec_key, make_ca, sign_csr
 from tests.fuzz.authorities import plant_authorities
-from tests.fuzz.der import break_question, request_with_everything, sign_again
+from tests.fuzz.der import break_question, question, request_with_everything, sign_again
 from tests.fuzz.effort import MANY
 from tests.fuzz.known import Known
 from tests.fuzz.wire import Wire, wired
@@ -37,6 +40,14 @@ _OUTSIDE_KEY: Final[ec.EllipticCurvePrivateKey] = ec_key()
 _OUTSIDE: Final[Made] = make_ca("Example Outside CA", key=_OUTSIDE_KEY, now=START_OF_TESTS)
 _SEEDS: Final = st.integers(0, 2**64)
 _KNOWN: Final = Known()
+_WAITING: Final = {
+    "config_type": INTERMEDIATE,
+    "common_name": "Example Waiting",
+    "max_ttl": "8760h",
+    "key_type": "ec",
+    "signing_method": "external",
+}
+_TEMPLATE: Final = {"config_type": TEMPLATE, "max_ttl": "1h", "key_type": "ec", "allow_any_name": True}
 _EXPECTED: Final = {200, 201, 400, 409}
 
 
@@ -95,42 +106,45 @@ def test_an_authority_signs_or_refuses_any_signed_request(wire: Wire, seed: int,
 @MANY
 @given(seed=_SEEDS)
 def test_an_intermediate_takes_or_refuses_any_certificate_for_its_key(wire: Wire, seed: int) -> None:
-    place = f"{CONFIGURATIONS}/waiting-here"
-    csr = wire.ask("GET", place).json["data"]["csr"]
+    name = f"waiting-{wire.count()}"
+    place = f"{CONFIGURATIONS}/{name}"
+    csr = _post(wire, CONFIGURATIONS, {**_WAITING, "name": name}).json["data"]["csr"]
     signed = sign_csr(csr, issuer=_OUTSIDE, days=900, now=START_OF_TESTS).certificate.public_bytes(Encoding.DER)
     broken = encode_pem(sign_again(signed, _OUTSIDE_KEY, random.Random(seed)), "CERTIFICATE")
     body = {"action_type": f"{ACTION}set_signed", "certificate": broken + _OUTSIDE.pem}
 
     taken = _post(wire, f"{place}/actions", body)
 
+    # What was taken must be fit to be shown, fetched, and to sign with.
+    assert wire.ask("GET", place).status == 200, (wire.bugs, body)
     if taken.status == 201:
-        # What was taken must be fit to be shown, fetched, and to sign with.
-        assert wire.ask("GET", place).status == 200, (wire.bugs, body)
-        name = f"below-{wire.count()}"
-        template = {"config_type": "private_cert_configuration_template", "name": name, "allow_any_name": True}
-        asked = {**template, "certificate_authority": "waiting-here", "max_ttl": "1h", "key_type": "ec"}
-        if _post(wire, CONFIGURATIONS, asked).status == 201:
-            wanted = {"secret_type": "private_cert", "certificate_template": name, "common_name": "www.example.com"}
-            _post(wire, EVALUATE, wanted)
-            made = _post(wire, SECRETS, {**wanted, "name": name})
-            if made.status == 201:
-                assert wire.ask("DELETE", f"{SECRETS}/{made.json['id']}").status == 204
-            assert wire.ask("DELETE", f"{CONFIGURATIONS}/{name}").status == 204
-        _replace(wire, place)
-
-
-def _replace(wire: Wire, place: str) -> None:
-    """Let an intermediate wait again: a certificate is taken once only."""
+        for file in ("ca", "ca/pem", "ca_chain", "crl", "crl/pem"):
+            assert wire.ask("GET", f"{FILES}/{name}/{file}").status == 200, (file, wire.bugs, body)
+        _issue_below(wire, name)
     assert wire.ask("DELETE", place).status == 204, wire.bugs
-    body = {
-        "config_type": "private_cert_configuration_intermediate_ca",
-        "name": "waiting-here",
-        "common_name": "Example waiting-here",
-        "max_ttl": "8760h",
-        "key_type": "ec",
-        "signing_method": "external",
-    }
-    assert _post(wire, CONFIGURATIONS, body).status == 201
+
+
+def _issue_below(wire: Wire, authority: str) -> None:
+    template = {**_TEMPLATE, "name": authority, "certificate_authority": authority}
+    if _post(wire, CONFIGURATIONS, template).status != 201:
+        return
+    wanted = {"secret_type": "private_cert", "certificate_template": authority, "common_name": "www.example.com"}
+    _post(wire, EVALUATE, wanted)
+    made = _post(wire, SECRETS, {**wanted, "name": authority})
+    if made.status == 201:
+        with tolerate_oddities():
+            leaf = x509.load_pem_x509_certificate(made.json["certificate"].encode())
+            issuer = x509.load_pem_x509_certificate(made.json["issuing_ca"].encode())
+            asked = base64.b64decode(question(leaf, issuer))
+        # Clients compare names byte by byte.
+        assert read_certificate(leaf).issuer == read_certificate(issuer).subject
+        answer = wire.exchange("POST", f"/ocsp/{authority}", {"content-type": REQUEST_MEDIA_TYPE}, asked)
+        with tolerate_oddities():
+            told = ocsp.load_der_ocsp_response(answer.raw)
+        assert told.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL, (wire.bugs, made.json["issuing_ca"])
+        assert wire.ask("DELETE", f"{SECRETS}/{made.json['id']}").status == 204
+    of_template = {"X-Sm-Accept-Configuration-Type": TEMPLATE}
+    assert wire.server.request("DELETE", f"{CONFIGURATIONS}/{authority}", headers=of_template).status == 204
 
 
 @MANY

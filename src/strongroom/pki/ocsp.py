@@ -27,6 +27,7 @@ from strongroom.kernel.value import value
 from strongroom.pki import der
 from strongroom.pki.crl import encode_reason
 from strongroom.pki.draft import CertifiedKey, Draft, SigningKey
+from strongroom.pki.encoding import subject_of
 from strongroom.pki.load import tolerate_oddities
 from strongroom.pki.raw import RawCertificate, read_certificate
 from strongroom.pki.signed_der import sign_der
@@ -343,7 +344,7 @@ def draft_ocsp_signer(
             f"{first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}.",
         )
     return Draft(
-        subject=_signer_name(ca_certificate.subject),
+        subject=_signer_name(subject_of(ca_certificate)),
         public_key=public_key,
         not_before=max(first, moment - SIGNER_BACK_DATING),
         not_after=min(last, moment + life),

@@ -19,7 +19,7 @@ from strongroom.kernel.errors import ErrorCode, Internal, Invalid
 from strongroom.kernel.value import value
 from strongroom.pki.armor import encode_pem
 from strongroom.pki.draft import Issuer
-from strongroom.pki.encoding import Certificate, load_own_certificate
+from strongroom.pki.encoding import Certificate, load_own_certificate, subject_of
 
 SIGNING_REQUIRED: Final = "signing_required"
 SIGNED_CERTIFICATE_REQUIRED: Final = "signed_certificate_required"
@@ -50,7 +50,7 @@ class AuthorityContext:
 
     def issuer(self, authority: Authority) -> Issuer:
         """Return who signs with an authority's key."""
-        return Issuer(subject=certificate_of(authority).subject, key=self.keys.of(authority))
+        return Issuer(subject=subject_of(certificate_of(authority)), key=self.keys.of(authority))
 
 
 @value
