@@ -67,6 +67,7 @@ def serve(settings: Settings) -> int:
             if settings.ca_files_listen
             else None,
         )
+        _warn_of_hidden_ca_files(settings, listeners)
         if settings.workers == 1:
             return _run(settings, directory, listeners, worker=0, announce=True)
         # An empty store is filled before the processes divide, by one of them.
@@ -75,6 +76,20 @@ def serve(settings: Settings) -> int:
             lambda worker: _run(settings, directory, listeners, worker=worker, announce=worker == 0),
             settings.workers,
         ).run()
+
+
+def _warn_of_hidden_ca_files(settings: Settings, listeners: Listeners) -> None:
+    """Tell of certificates whose addresses lead past the listener that was opened for them.
+
+    Programs that check certificates do not fetch over HTTPS what they check certificates with (RFC 5280 section 8).
+    """
+    url = public_url(settings, listeners.everything.getsockname()[1])
+    if listeners.ca_files is not None and settings.ca_files_url is None and url.startswith("https:"):
+        logger("settings").warning(
+            "certificates will carry HTTPS addresses of revocation lists and OCSP, which most programs do not fetch",
+            address=url,
+            hint="Set STRONGROOM_CA_FILES_URL to the http:// address by which others reach STRONGROOM_CA_FILES_LISTEN.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 from pathlib import Path
 
-from tests.peers.server import LiveServer, free_port
+from tests.peers.server import LiveServer, free_port, running
 
 FILES = "/v1/ibmcloud/private_cert/config/certificate_authorities"
 
@@ -49,6 +50,7 @@ def test_ca_files_are_served_without_tls_and_nothing_else(tmp_path: Path) -> Non
         others = [ask(plain, path)[0] for path in ("/api/v2/secrets", "/healthz", "/metrics", "/openapi.json")]
     finally:
         stopped = server.stop()
+    assert "HTTPS addresses" not in server.log
 
     assert (status, headers["content-type"]) == (200, "application/pkix-cert")
     assert certificate[:1] == b"0"
@@ -57,3 +59,18 @@ def test_ca_files_are_served_without_tls_and_nothing_else(tmp_path: Path) -> Non
     assert "max-age" in crl_headers["cache-control"]
     assert others == [404] * 4
     assert stopped == 0
+
+
+def test_a_listener_that_no_certificate_will_lead_to_is_told_in_the_log(tmp_path: Path) -> None:
+    listen = {"STRONGROOM_CA_FILES_LISTEN": f"127.0.0.1:{free_port()}"}
+    with running(tmp_path / "data", environment=listen) as server:
+        (warning,) = [json.loads(line) for line in server.log.splitlines() if "HTTPS addresses" in line]
+    assert warning["level"] == "warning"
+    assert warning["address"] == server.url
+    assert "STRONGROOM_CA_FILES_URL" in warning["hint"]
+
+
+def test_a_server_without_tls_has_nothing_to_tell(tmp_path: Path) -> None:
+    listen = {"STRONGROOM_CA_FILES_LISTEN": f"127.0.0.1:{free_port()}"}
+    with running(tmp_path / "data", tls=False, environment=listen) as server:
+        assert "HTTPS addresses" not in server.log
