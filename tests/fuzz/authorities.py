@@ -8,6 +8,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from strongroom.domain.authorities.addresses import SHORT_CA_FILES
 from strongroom.pki.armor import encode_pem
 from tests.api.authorities import ACTION, CONFIGURATIONS, EVALUATE, FILES, INTERMEDIATE, REVOKE, ROOT, SECRETS, TEMPLATE
 from tests.factories.certificates import ec_key, make_ca, sign_csr, to_pem
@@ -97,7 +98,8 @@ def plant_authorities(server: InProcess, known: Known, tag: str, chance: random.
 def _note(known: Known, authorities: list[str], templates: list[str], secrets: list[str]) -> None:
     known.add(f"{CONFIGURATIONS}/", *authorities, *templates)
     known.add(f"POST {CONFIGURATIONS}/{{name}}/actions name", *authorities)
-    known.add(f"{FILES}/", *authorities)
+    for place in (FILES, SHORT_CA_FILES):
+        known.add(f"{place}/", *authorities)
     known.add("/ocsp/", authorities[1], authorities[0])
     known.add("issuer", authorities[0], authorities[1])
     known.add("intermediate_certificate_authority", *authorities[1:])
