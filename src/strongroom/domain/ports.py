@@ -358,8 +358,11 @@ class ConfigurationRepository(Protocol):
         """Read it so that no other unit changes it before this one commits."""
         ...
 
-    def find_to_rely_on(self, configuration_id: ConfigurationId) -> Configuration | None:
-        """Read it so that no other unit changes or deletes it before this one commits; others may rely on it, too."""
+    def rely_on(self, first: ConfigurationId, second: ConfigurationId | None = None) -> Mapping[ConfigurationId, int]:
+        """Return the row versions of those that are there; no other unit changes them before this one commits.
+
+        Others may rely on them, too.
+        """
         ...
 
     def named(self, name: str) -> Sequence[Configuration]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -107,9 +108,9 @@ def test_configuration_that_a_unit_relies_on_stays_as_it_is_until_the_commit(ope
     unknown = ConfigurationId("unknown")
     relied, may_commit = threading.Event(), threading.Event()
 
-    def relies(unit: Unit) -> Configuration | None:
-        assert unit.configurations.find_to_rely_on(unknown) is None
-        found = unit.configurations.find_to_rely_on(configuration.id)
+    def relies(unit: Unit) -> Mapping[ConfigurationId, int]:
+        assert unit.configurations.rely_on(unknown) == {}
+        found = unit.configurations.rely_on(configuration.id, unknown)
         relied.set()
         assert may_commit.wait(10)
         return found
@@ -119,12 +120,12 @@ def test_configuration_that_a_unit_relies_on_stays_as_it_is_until_the_commit(ope
     changing = stores[1].submit(lambda unit: unit.configurations.save(replace(configuration, document={"new": 1})))
     if stores[2].dialect != SQLITE:
         # Any number may rely on it at once.
-        assert stores[2].submit(lambda unit: unit.configurations.find_to_rely_on(configuration.id)).result(10)
+        assert stores[2].submit(lambda unit: unit.configurations.rely_on(configuration.id)).result(10)
     with pytest.raises(TimeoutError):
         changing.result(0.2)
     may_commit.set()
 
-    assert first.result(10) == configuration
+    assert first.result(10) == {configuration.id: configuration.row_version}
     assert changing.result(10).row_version == 1
 
 

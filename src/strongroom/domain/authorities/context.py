@@ -140,16 +140,17 @@ def changed_meanwhile() -> Overtaken:
     )
 
 
-def require_unchanged(unit: ReadUnit, *relied_on: Configuration) -> None:
+def require_unchanged(unit: ReadUnit, first: Configuration, second: Configuration | None = None) -> None:
     """Refuse a commit if a configuration that was relied on is not as it was, and keep it so until the commit.
 
     Raises:
         Conflict: ``stale_version``.
     """
-    for configuration in relied_on:
-        now = unit.configurations.find_to_rely_on(configuration.id)
-        if now is None or now.row_version != configuration.row_version:
-            raise changed_meanwhile()
+    relied_on = [item for item in (first, second) if item is not None]
+    if unit.configurations.rely_on(*(item.id for item in relied_on)) != {
+        item.id: item.row_version for item in relied_on
+    }:
+        raise changed_meanwhile()
 
 
 def require_there(unit: ReadUnit, configuration: Configuration) -> None:
@@ -158,7 +159,7 @@ def require_there(unit: ReadUnit, configuration: Configuration) -> None:
     Raises:
         Conflict: ``stale_version``.
     """
-    if unit.configurations.find_to_rely_on(configuration.id) is None:
+    if not unit.configurations.rely_on(configuration.id):
         raise changed_meanwhile()
 
 

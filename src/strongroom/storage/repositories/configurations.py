@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -65,14 +65,23 @@ def _save(_: str) -> sa.Executable:
     )
 
 
+def _rely_on(_: str) -> sa.Executable:
+    """Read the state of one or two; in one order always, so that nobody waits for somebody who waits for him."""
+    configurations = tables.configurations.c
+    return (
+        sa.select(configurations.id, configurations.row_version)
+        .where(configurations.id.in_([sa.bindparam("first"), sa.bindparam("second")]))
+        .order_by(configurations.pk)
+        .with_for_update(read=True)
+    )
+
+
 _FIND: Final = Statement("configurations.find", lambda _: _select().where(_is("kind"), _is("name")))
 _FIND_BY_ID: Final = Statement("configurations.find_by_id", lambda _: _select().where(_is("id")))
 _FIND_FOR_UPDATE: Final = Statement(
     "configurations.find_for_update", lambda _: _select().where(_is("id")).with_for_update()
 )
-_FIND_TO_RELY_ON: Final = Statement(
-    "configurations.find_to_rely_on", lambda _: _select().where(_is("id")).with_for_update(read=True)
-)
+_RELY_ON: Final = Statement("configurations.rely_on", _rely_on)
 _NAMED: Final = Statement(
     "configurations.named", lambda _: _select().where(_is("name")).order_by(tables.configurations.c.pk)
 )
@@ -175,10 +184,13 @@ class SqlConfigurations:
         row = self._connection.row(_FIND_FOR_UPDATE, id=configuration_id)
         return None if row is None else _configuration(row)
 
-    def find_to_rely_on(self, configuration_id: ConfigurationId) -> Configuration | None:
-        """Read it so that no other unit changes or deletes it before this one commits; others may rely on it, too."""
-        row = self._connection.row(_FIND_TO_RELY_ON, id=configuration_id)
-        return None if row is None else _configuration(row)
+    def rely_on(self, first: ConfigurationId, second: ConfigurationId | None = None) -> Mapping[ConfigurationId, int]:
+        """Return the row versions of those that are there; no other unit changes them before this one commits.
+
+        Others may rely on them, too.
+        """
+        rows = self._connection.rows(_RELY_ON, first=first, second=first if second is None else second)
+        return {ConfigurationId(row[0]): row[1] for row in rows}
 
     def named(self, name: str) -> Sequence[Configuration]:
         """Return the configurations of this name, of any kind, oldest first."""
