@@ -1,12 +1,14 @@
 """The linter's rules, and what a private authority judges otherwise.
 
-These are pkilint's rules for RFC 5280 and RFC 6960, not those of the CA/Browser Forum, which refuse internal names. Two
-kinds of findings are not taken as they come:
+These are pkilint's rules for RFC 5280 and RFC 6960, not those of the CA/Browser Forum, which refuse internal names.
+Three kinds of findings are not taken as they come:
 
 - Names. The linter takes only public host names and web addresses for well-formed; wildcards, ``localhost`` and
   ``spiffe://`` identifiers are none for it. `pki.names` judges these instead, by the same section 4.2.1.6 of RFC 5280.
 - Key usages. The compatible API's default names both ways to agree on a key, and no kind of key can do both (RFC 4055
   section 1.2, RFC 8813 section 3, RFC 8410 section 5). Clients ignore the other; it is told as a warning.
+- Long common names. The compatible API has 128 characters where RFC 5280 has 64 (appendix A.1, ``ub-common-name``), so
+  the linter cannot read them. Programs in use can; it is told as a warning.
 
 Only helper processes import this module.
 """
@@ -17,12 +19,15 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 
+from cryptography.x509.oid import NameOID
 from pkilint import loader, pkix
 from pkilint.document import Document, PDUNode
 from pkilint.pkix import certificate, crl, extension, name, ocsp
 from pkilint.validation import ValidationFindingDescription, ValidationFindingSeverity, ValidatorContainer
 
+from strongroom.pki.der import UTF8_STRING, DerError, read_only
 from strongroom.pki.names import NameProblem, check_email, check_host, check_uri
+from strongroom.pki.subject import MAX_COMMON_NAME
 from strongroom.runtime.lint import Finding
 
 MOST_FINDINGS: Final = 50
@@ -50,6 +55,11 @@ _CONSTRAINT: Final = ".nameConstraints."
 _KEY_USAGE_CODES: Final = frozenset(
     f"pkix.key_usage_value_prohibited_for_{kind}" for kind in ("rsa", "ec", "edwards_curve")
 )
+_UNDECODED: Final = "itu.invalid_asn1_syntax"
+_LONGEST_COMMON_NAME: Final = 64
+"""Of RFC 5280; `pki.subject` has that of the compatible API."""
+_TEXT_KINDS: Final = ((UTF8_STRING, "utf-8"), (0x13, "ascii"))
+"""Tags of the kinds of text that common names are made of, UTF8String and PrintableString."""
 _KEY_AGREEING_USAGES: Final = frozenset({"keyAgreement", "keyEncipherment"})
 
 
@@ -131,6 +141,9 @@ def _told(node: PDUNode, description: ValidationFindingDescription) -> Iterator[
     text = description.message or code.rpartition(".")[2].replace("_", " ")
     if code in _KEY_USAGE_CODES and _only_key_agreement(text):
         severity = "warning"
+    if code == _UNDECODED and _LONGEST_COMMON_NAME < (length := _common_name_length(node)) <= MAX_COMMON_NAME:
+        severity = "warning"
+        text = f"the common name has {length} characters, and RFC 5280 allows {_LONGEST_COMMON_NAME} (appendix A.1)"
     if code == _UNFINISHED:
         # A check broke. That is no fault of the certificate, and its text is for those who mend the linter.
         severity, text = "warning", "a check could not be finished"
@@ -154,3 +167,16 @@ def _is_private_name(check: Callable[[str], str], node: PDUNode) -> bool:
 
 def _only_key_agreement(text: str) -> bool:
     return set(text.rpartition(": ")[2].split(", ")) <= _KEY_AGREEING_USAGES
+
+
+def _common_name_length(node: PDUNode) -> int:
+    """Return how many characters a common name has; 0 if the node is something else, or no text."""
+    children = node.children
+    if "type" not in children or str(children["type"].pdu) != NameOID.COMMON_NAME.dotted_string:
+        return 0
+    for tag, encoding in _TEXT_KINDS:
+        try:
+            return len(read_only(bytes(children["value"].pdu), tag).content.decode(encoding))
+        except (DerError, UnicodeDecodeError):
+            continue
+    return 0

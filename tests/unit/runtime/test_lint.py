@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -232,6 +234,53 @@ def test_default_key_usages_are_a_warning(key: SigningKey, kind: str) -> None:
     root = root_of(KEYS[0])
     draft = leaf_draft(root, [x509.DNSName("www.example.com")], usages=AT_ALL, key=key)
     assert codes(linted(draft, root, KEYS[0])) == {("warning", f"pkix.key_usage_value_prohibited_for_{kind}")}
+
+
+def with_subject(draft: Draft, oid: x509.ObjectIdentifier, text: str) -> Draft:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it is long
+        subject = x509.Name([x509.NameAttribute(oid, text, _validate=False)])
+    return replace(draft, subject=subject)
+
+
+@pytest.mark.parametrize("text", ["a" * 65, "x" * 128, "ö" * 128], ids=["65", "128", "umlauts"])
+def test_long_common_names_that_the_api_allows_are_a_warning_in_clear_words(text: str) -> None:
+    root = root_of(KEYS[0])
+    draft = leaf_draft(root, [x509.DNSName("www.example.com")])
+    (finding,) = linted(with_subject(draft, NameOID.COMMON_NAME, text), root, KEYS[0])
+    assert (finding["severity"], finding["code"]) == ("warning", "itu.invalid_asn1_syntax")
+    assert f"the common name has {len(text)} characters, and RFC 5280 allows 64" in finding["message"]
+    assert "subject" in finding["message"]
+
+
+def test_a_long_name_of_an_authority_is_the_same_warning_in_what_it_signs() -> None:
+    key = KEYS[0]
+    draft = with_subject(ca_draft(key), NameOID.COMMON_NAME, "a" * 100)
+    root = sign_draft(draft, Issuer(subject=draft.subject, key=key), new_serial())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        crl = build_crl(
+            Issuer(subject=root.subject, key=key),
+            key_id=read_key_id(root).digest,
+            number=1,
+            this_update=START,
+            next_update=START + timedelta(days=3),
+            entries=[],
+        )
+        findings = [*lint_certificate(der(root)), *lint_crl(crl)]
+    assert len(findings) == 3
+    assert codes(findings) == {("warning", "itu.invalid_asn1_syntax")}
+
+
+@pytest.mark.parametrize(
+    ("oid", "length"), [(NameOID.COMMON_NAME, 129), (NameOID.ORGANIZATION_NAME, 65)], ids=["name", "organization"]
+)
+def test_longer_names_than_the_api_allows_stay_fatal(oid: x509.ObjectIdentifier, length: int) -> None:
+    root = root_of(KEYS[0])
+    draft = leaf_draft(root, [x509.DNSName("www.example.com")])
+    assert codes(linted(with_subject(draft, oid, "a" * length), root, KEYS[0])) == {
+        ("fatal", "itu.invalid_asn1_syntax")
+    }
 
 
 def test_other_key_usages_that_a_key_cannot_serve_are_errors() -> None:
