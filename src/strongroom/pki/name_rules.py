@@ -7,8 +7,8 @@ roles of Vault's PKI engine, with these differences, all on the strict side:
 - upper and lower case never matter, and international names are compared in their ASCII form (A-labels);
 - a wildcard is the whole leftmost label (``*.example.com``) where host names are enforced;
 - ``allow_localhost`` alone does not allow ``*.localhost``, which is a subdomain;
-- a glob without ``@`` is compared with the host part of an e-mail address, so that ``example.*`` allows no address
-  ``example.user@other.test``.
+- a glob without ``@`` must fit an e-mail address and its host part alone, so that ``example.*`` allows no address
+  ``example.user@other.test``, and ``*.example.com`` allows ``user@www.example.com``.
 
 With ``allowed_domains_template`` an allowed domain may hold placeholders, filled with facts about the caller; see
 `pki.placeholders`.
@@ -220,7 +220,7 @@ def find_allowance(name: Name, profile: Profile, entries: Sequence[str]) -> str:
             return f"allow_bare_domains for {entry}"
         if profile.allow_subdomains and _is_below(host, entry):
             return f"allow_subdomains below {entry}"
-        if profile.allow_glob_domains and "*" in entry and matches_glob(entry, whole if "@" in entry else host):
+        if profile.allow_glob_domains and "*" in entry and _fits_glob(entry, whole, host):
             return f"allow_glob_domains with {entry}"
     return ""
 
@@ -228,6 +228,11 @@ def find_allowance(name: Name, profile: Profile, entries: Sequence[str]) -> str:
 def _is_below(host: str, domain: str) -> bool:
     # `*.example.com` and `web*.example.com` are below `example.com`, and so is every host that they stand for.
     return host.endswith(f".{domain}") and len(host) > len(domain) + 1
+
+
+def _fits_glob(entry: str, whole: str, host: str) -> bool:
+    # Vault asks for the first only; an address could then bring the part that fits in front of its @.
+    return matches_glob(entry, whole) and ("@" in entry or matches_glob(entry, host))
 
 
 def _advise(name: Name, profile: Profile, entries: Sequence[str]) -> str:
