@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -23,6 +22,7 @@ import msgspec
 from strongroom.api.asgi import Receive, Scope, Send
 from strongroom.api.bodies import read_body
 from strongroom.api.client_address import ClientAddress
+from strongroom.api.lanes import Lane
 from strongroom.api.operations import Call, Operation, Pending, Reply, Work
 from strongroom.api.problems import bugs_hidden, errors_reply, status_of, visible_detail
 from strongroom.api.refusals import AnonymousRefusals
@@ -40,7 +40,6 @@ from strongroom.kernel.errors import (
     NotFound,
     StrongroomError,
     Unauthenticated,
-    Unavailable,
 )
 from strongroom.kernel.ids import AuditId, new_uuid
 from strongroom.kernel.secret import scrub
@@ -73,6 +72,8 @@ _REPEATS: Final = 2
 _SLOW_THREADS: Final = 4
 _SLOW_WAITING: Final = 200
 """Each holds its request body in memory."""
+_PUBLISHED_THREADS: Final = 4
+_PUBLISHED_WAITING: Final = 1000
 
 
 class Observer(Protocol):
@@ -96,9 +97,22 @@ class Edge:
         self._addresses = addresses
         self._inline = services.storage.reads_inline
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="strongroom-request")
-        # Of their own: a few requests for big RSA keys must not keep logins, lists and reads waiting.
-        self._slow_threads = ThreadPoolExecutor(max_workers=_SLOW_THREADS, thread_name_prefix="strongroom-slow")
-        self._slow_now = 0
+        # Of their own: a few requests for big RSA keys must not keep logins, lists and reads waiting, and neither must
+        # a flood of questions by anybody.
+        self._lanes = {
+            Work.SLOW_WRITE: Lane(
+                "strongroom-slow",
+                threads=_SLOW_THREADS,
+                waiting=_SLOW_WAITING,
+                full="Too many requests that need keys or checks wait already.",
+            ),
+            Work.PUBLISHED: Lane(
+                "strongroom-published",
+                threads=_PUBLISHED_THREADS,
+                waiting=_PUBLISHED_WAITING,
+                full="Too many requests for revocation lists and the like wait already.",
+            ),
+        }
         self._refusals = AnonymousRefusals()
         self._flushing: asyncio.TimerHandle | None = None
 
@@ -106,7 +120,8 @@ class Edge:
         """End the worker threads after their present work."""
         self._flush_refusals()
         self._threads.shutdown(wait=True)
-        self._slow_threads.shutdown(wait=True)
+        for lane in self._lanes.values():
+            lane.close()
 
     async def run(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one request through its operation and answer it."""
@@ -186,7 +201,8 @@ class Edge:
 
     async def _read_body(self, call: Call, receive: Receive) -> None:
         began = time.perf_counter()
-        call.raw_body = await read_body(call, receive, self._services.limits.request_bytes)
+        limit = self._services.limits.request_bytes
+        call.raw_body = await read_body(call, receive, min(limit, call.operation.most_bytes or limit))
         if time.perf_counter() - began > _PATIENCE_S:
             # A body may drip in for a minute. What was allowed at its begin may have been taken away meanwhile.
             await self._authorise(call)
@@ -212,24 +228,12 @@ class Edge:
         return await self._do(call.operation.handler, call, _work_of(call))
 
     async def _do(self, fn: Callable[[Call], T], call: Call, work: Work) -> T:
-        if work is Work.SLOW_WRITE:
-            return await self._do_slowly(fn, call)
+        lane = self._lanes.get(work)
+        if lane is not None:
+            return await lane.run(partial(fn, call))
         if self._inline and work in _LOOP_WORK:
             return fn(call)
         return await asyncio.get_running_loop().run_in_executor(self._threads, fn, call)
-
-    async def _do_slowly(self, fn: Callable[[Call], T], call: Call) -> T:
-        if self._slow_now >= _SLOW_THREADS + _SLOW_WAITING:
-            raise Unavailable(
-                ErrorCode.UNAVAILABLE,
-                "Too many requests that need keys or checks wait already.",
-                retry_after=timedelta(seconds=1),
-            )
-        self._slow_now += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._slow_threads, fn, call)
-        finally:
-            self._slow_now -= 1
 
     async def _refuse(self, call: Call, error: StrongroomError) -> Reply:
         if call.operation.audit:
@@ -288,7 +292,9 @@ class Edge:
     async def _send(self, call: Call, reply: Reply, status: int, send: Send, *, head: bool) -> None:
         headers = [*_BASE_HEADERS, (b"x-global-transaction-id", call.request_id.encode())]
         if reply.headers:
-            headers += [(name.lower().encode(), _header_value(value)) for name, value in reply.headers.items()]
+            own = {name.lower().encode(): _header_value(value) for name, value in reply.headers.items()}
+            # Beside `no-store` nothing that an answer says of caches would count.
+            headers = [*(item for item in headers if item[0] not in own), *own.items()]
         if reply.stream is not None:
             headers.append((b"content-type", reply.content_type.encode()))
             await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -52,6 +52,8 @@ class Work(Enum):
     """Prepares quickly, then waits for its commit."""
     SLOW_WRITE = "slow_write"
     """Prepares with keys, signatures or checks: in a worker thread, then waits for its commit."""
+    PUBLISHED = "published"
+    """Reads what anybody may fetch, and may wait for a signature: in threads that nobody else waits for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +154,7 @@ class Operation:
         request: model (or union) of the body, for parsing and OpenAPI.
         query: model of the query parameters.
         response: model of the answer, for OpenAPI.
+        most_bytes: longest body, where it is less than the server's limit: for callers that nobody knows.
         target_type: what the audit trail calls the thing acted on.
         audit: whether the trail records it.
         audit_as: its name in the trail (``service-id.create``) where the action is too broad to tell.
@@ -181,6 +184,7 @@ class Operation:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     media_types: tuple[str, ...] = JSON_BODY
     body_required: bool = True
+    most_bytes: int | None = None
     target_type: str = "instance"
     audit: bool = True
     audit_as: str | None = None

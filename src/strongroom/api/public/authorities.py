@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 
 from pydantic import BaseModel, Field
@@ -17,12 +18,13 @@ from pydantic import BaseModel, Field
 from strongroom.api.operations import Call, Operation, Reply, Work
 from strongroom.domain.authorities.addresses import CA_FILES, OCSP, SHORT_CA_FILES
 from strongroom.domain.authorities.ocsp import OcspAnswer
-from strongroom.kernel.errors import NotFound
+from strongroom.kernel.errors import NotFound, Unavailable
 from strongroom.pki.armor import encode_pem
 from strongroom.pki.ocsp import (
     ANSWER_MEDIA_TYPE,
     MALFORMED_REQUEST,
     REQUEST_MEDIA_TYPE,
+    TRY_LATER,
     UNAUTHORIZED,
     MalformedQuestion,
     Question,
@@ -39,6 +41,8 @@ _CERTIFICATE_LABEL: Final = "CERTIFICATE"
 _CERTIFICATE_KEPT: Final = timedelta(hours=1)
 _CRL_KEPT: Final = timedelta(minutes=5)
 """A list is valid for days, but one that was fetched after a revocation shall show it."""
+_MOST_QUESTION_BYTES: Final = 64 * 1024
+"""More than is ever understood; anybody may send one, and it is kept in memory until it is all there."""
 
 
 def _cached(call: Call, life: timedelta, until: datetime) -> dict[str, str]:
@@ -69,8 +73,17 @@ def _crl_pem(call: Call) -> Reply:
     key = _key(call)
     publishing = call.services.authorities.publishing
     crls = publishing.crls(call.path["name"]) if key is None else [publishing.crl(call.path["name"], key)]
-    body = "".join(encode_pem(crl.der, _CRL_LABEL) for crl in crls).encode()
-    return Reply(body=body, content_type=_PEM, headers=_cached(call, _CRL_KEPT, min(crl.next_update for crl in crls)))
+    return Reply(
+        body=_lists_text(tuple(crl.der for crl in crls)),
+        content_type=_PEM,
+        headers=_cached(call, _CRL_KEPT, min(crl.next_update for crl in crls)),
+    )
+
+
+@lru_cache(maxsize=16)
+def _lists_text(lists: tuple[bytes, ...]) -> bytes:
+    # A list may have megabytes, and slow callers are many: all of them are sent the same text.
+    return "".join(encode_pem(der, _CRL_LABEL) for der in lists).encode()
 
 
 def _certificate_der(call: Call) -> Reply:
@@ -112,6 +125,9 @@ def _answer(call: Call, question: Question) -> Reply:
         answer = call.services.authorities.ocsp.answer(call.path["name"], question)
     except NotFound:
         answer = OcspAnswer(der=UNAUTHORIZED, next_update=None)
+    except Unavailable:
+        # The key is in a token that does not answer. Clients understand that only in the protocol's own words.
+        answer = OcspAnswer(der=TRY_LATER, next_update=None)
     return _ocsp_reply(call, answer)
 
 
@@ -128,7 +144,7 @@ def _file(name: str, path: str, handler: object, summary: str, content_type: str
         path=f"{CA_FILES}/{{name}}{path}",
         action="public",
         handler=handler,  # type: ignore[arg-type]
-        work=Work.SCAN,
+        work=Work.PUBLISHED,
         summary=summary,
         tag=TAG,
         query=AuthorityFileQuery,
@@ -165,11 +181,12 @@ OPERATIONS: Final = (
         path=f"{OCSP}/{{name}}",
         action="public",
         handler=_ocsp_post,
-        work=Work.SCAN,
+        work=Work.PUBLISHED,
         summary="Ask whether a certificate is revoked",
         tag=TAG,
         request=bytes,
         media_types=(REQUEST_MEDIA_TYPE,),
+        most_bytes=_MOST_QUESTION_BYTES,
         response=bytes,
         response_content_type=ANSWER_MEDIA_TYPE,
         audit=False,
@@ -181,7 +198,7 @@ OPERATIONS: Final = (
         path=f"{OCSP}/{{name}}/{{request}}",
         action="public",
         handler=_ocsp_get,
-        work=Work.SCAN,
+        work=Work.PUBLISHED,
         summary="Ask whether a certificate is revoked, with the question in the path",
         tag=TAG,
         response=bytes,

@@ -7,7 +7,7 @@ for the rebuild; those who ask meanwhile wait for the same one. Source: design, 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,6 +27,8 @@ DEFAULT_LIFE: Final = timedelta(hours=72)
 _AT_LEAST_LEFT: Final = 4
 """A list is renewed when less than one part in so many of its life is left."""
 _BATCH: Final = 50
+_KEPT: Final = 32
+"""Lists in memory."""
 _BACKDATED: Final = timedelta(minutes=5)
 """Clocks of relying parties differ a little."""
 
@@ -37,6 +39,7 @@ class Crls:
     def __init__(self, context: AuthorityContext) -> None:
         self._context = context
         self._locks: dict[AuthorityId, threading.Lock] = defaultdict(threading.Lock)
+        self._newest: OrderedDict[AuthorityId, Crl] = OrderedDict()
 
     def current(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
         """Return a list that shows every revocation that was answered before this call.
@@ -86,10 +89,25 @@ class Crls:
     def _valid(self, unit: ReadUnit, authority_id: AuthorityId) -> Crl | None:
         """Return the stored list unless it is out of date or has lapsed."""
         authority = _find(unit, authority_id)
-        crl = unit.authorities.find_crl(authority_id)
+        crl = self._stored(unit, authority)
         if crl is None or crl.covers < authority.crl_wanted or crl.next_update <= self._context.now():
             return None
         return crl
+
+    def _stored(self, unit: ReadUnit, authority: Authority) -> Crl | None:
+        """Return the stored list, the same object as long as there is no newer one.
+
+        A list may have megabytes, and anybody may fetch it, slowly and as often as he likes.
+        """
+        known = self._newest.get(authority.id)
+        if known is not None and known.number == authority.crl_number:
+            return known
+        found = unit.authorities.find_crl(authority.id)
+        if found is not None:
+            self._newest[authority.id] = found
+            if len(self._newest) > _KEPT:
+                self._newest.popitem(last=False)
+        return found
 
     def _build(self, configuration: Configuration, authority_id: AuthorityId) -> Crl:
         now = self._context.now().replace(microsecond=0)
@@ -118,7 +136,8 @@ class Crls:
             self._context.issuer(authority),
             key_id=read_key_id(certificate_of(authority)).digest,
             number=number,
-            this_update=max(now - _BACKDATED, certificate_of(authority).not_valid_before_utc),
+            # Not before the CA itself, unless that is yet to come.
+            this_update=min(now, max(now - _BACKDATED, certificate_of(authority).not_valid_before_utc)),
             next_update=next_update,
             entries=entries,
         )

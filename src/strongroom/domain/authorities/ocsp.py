@@ -7,18 +7,19 @@ revocation is never given after it. What is kept is the signature.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from strongroom.domain.authorities.context import AuthorityContext, certificate_of
-from strongroom.domain.authorities.model import Authority, Issued, IssuedKind, OcspSigner
+from strongroom.domain.authorities.context import AuthorityContext, certificate_of, load_certificate
+from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind, OcspSigner
 from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import new_serial, serial_hex, sign_draft
-from strongroom.pki.encoding import certificate_der, load_own_certificate
+from strongroom.pki.encoding import certificate_der
 from strongroom.pki.keys import KeySpec
 from strongroom.pki.ocsp import (
     UNAUTHORIZED,
@@ -58,10 +59,17 @@ class OcspResponder:
     def __init__(self, context: AuthorityContext) -> None:
         self._context = context
         self._lock = threading.Lock()
+        self._renewing: dict[AuthorityId, threading.Lock] = defaultdict(threading.Lock)
         self._answers: dict[_AnswerKey, OcspAnswer] = {}
 
     def answer(self, name: str, question: Question) -> OcspAnswer:
-        """Answer a question that was put to a CA; one about somebody else's certificate is not answered."""
+        """Answer a question that was put to a CA.
+
+        One about somebody else's certificate is not answered, nor one that comes when the CA's own has ended.
+
+        Raises:
+            Unavailable: a signer is needed, and the CA's key is in a token that does not answer.
+        """
 
         def look_up(unit: ReadUnit) -> tuple[Authority, Issued | None] | None:
             configuration = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
@@ -80,17 +88,21 @@ class OcspResponder:
             issued = None
         revoked_at = issued.revoked_at if issued is not None else None
         now = self._context.now().replace(microsecond=0)
+        certificate = certificate_of(authority)
+        if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+            return OcspAnswer(der=UNAUTHORIZED, next_update=None)
         key = (authority.id, question.certificate_id, revoked_at)
         known = self._answers.get(key) if issued is not None and question.nonce is None else None
         if known is not None and known.next_update is not None and known.next_update - now > ANSWER_LIFE / 2:
             return known
         signer = self._signer(authority, now)
-        certificate = load_own_certificate(signer.certificate)
         next_update = min(now + ANSWER_LIFE, signer.not_after)
         der = build_answer(
             question,
             _status(issued),
-            responder=Responder(certificate=certificate, key=self._context.keys.of_signer(signer)),
+            responder=Responder(
+                certificate=load_certificate(signer.certificate), key=self._context.keys.of_signer(signer)
+            ),
             produced_at=now,
             this_update=now,
             next_update=next_update,
@@ -108,11 +120,11 @@ class OcspResponder:
 
     def _signer(self, authority: Authority, now: datetime) -> OcspSigner:
         known = self._context.storage.look(lambda unit: unit.authorities.find_ocsp_signer(authority.id))
-        if known is not None and _is_good(known, now):
+        if known is not None and _is_good(known, authority, now):
             return known
-        with self._lock:
+        with self._renewing[authority.id]:
             known = self._context.storage.look(lambda unit: unit.authorities.find_ocsp_signer(authority.id))
-            if known is not None and _is_good(known, now):
+            if known is not None and _is_good(known, authority, now):
                 return known
             try:
                 return self._renew(authority, now)
@@ -161,10 +173,13 @@ def _status(issued: Issued | None) -> Status:
     return "good" if issued.revoked_at is None else Revoked(at=issued.revoked_at)
 
 
-def _is_good(signer: OcspSigner, now: datetime) -> bool:
+def _is_good(signer: OcspSigner, authority: Authority, now: datetime) -> bool:
+    if authority.not_after is not None and signer.not_after >= authority.not_after:
+        # None lives longer than its authority: the last one serves to the end.
+        return signer.not_after > now
     return signer.not_after - now > min(ANSWER_LIFE, (signer.not_after - signer.not_before) / 4)
 
 
 @lru_cache(maxsize=256)
 def _hashes(certificate: bytes) -> frozenset[IssuerHash]:
-    return issuer_hashes(load_own_certificate(certificate))
+    return issuer_hashes(load_certificate(certificate))
