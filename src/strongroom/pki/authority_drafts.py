@@ -5,6 +5,7 @@ Source: contract of the compatible API, domain sections 5.2 and 5.3; RFC 5280 se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +26,7 @@ from strongroom.pki.extensions import (
     extension,
 )
 from strongroom.pki.issuing import Issuing, backdated, issuer_extensions, remaining_life
+from strongroom.pki.members import shorten
 from strongroom.pki.san import build_alt_names
 from strongroom.pki.signing_options import SigningOptions
 from strongroom.pki.signing_request import (
@@ -114,6 +116,7 @@ def draft_child(csr: x509.CertificateSigningRequest, options: SigningOptions, is
     public_key = certified_key(csr, field="csr", allow_p224=options.allow_p224)
     if options.use_csr_values:
         subject = request_subject(csr, field="csr")
+        _refuse_controls(subject)
         described = _copy_extensions(csr, options, path_length)
     else:
         ca_names = options.names
@@ -192,6 +195,31 @@ def _require_name(subject: x509.Name) -> None:
         )
 
 
+def _refuse_controls(subject: x509.Name) -> None:
+    # What is copied is not read by anybody before it is signed. A NUL ends a name for some programs, not for others.
+    for attribute in subject:
+        if isinstance(attribute.value, str) and not attribute.value.isprintable():
+            raise Invalid(
+                ErrorCode.INVALID_FIELD,
+                f"csr has `{shorten(attribute.value)}` in its subject; control characters are not allowed there.",
+                field="csr",
+            )
+
+
+def _refuse_malformed(alt_names: Iterable[x509.GeneralName]) -> None:
+    # RFC 5280 section 4.2.1.6: these are IA5 strings, and an address is that of one host.
+    for name in alt_names:
+        text = str(name.value)
+        is_text = isinstance(name, x509.DNSName | x509.RFC822Name | x509.UniformResourceIdentifier)
+        if (is_text and not text.isascii()) or (isinstance(name, x509.IPAddress) and "/" in text):
+            raise Invalid(
+                ErrorCode.INVALID_FIELD,
+                f"csr asks for the alternative name `{shorten(text)}`; names are in their ASCII form (xn--...), and "
+                "addresses are no networks.",
+                field="csr",
+            )
+
+
 def _copy_extensions(csr: x509.CertificateSigningRequest, options: SigningOptions, path_length: int) -> Extensions:
     asked = request_extensions(csr, field="csr")
     built = _ca_extensions(path_length, _key_usages(asked))
@@ -206,7 +234,9 @@ def _copy_extensions(csr: x509.CertificateSigningRequest, options: SigningOption
         if isinstance(found, x509.ExtendedKeyUsage):
             _refuse_ocsp_signing(found)
         built.append(extension(found, critical=critical))
-    return [*built, *constraints, *build_san(request_alt_names(csr, field="csr"), has_subject=True)]
+    alt_names = request_alt_names(csr, field="csr")
+    _refuse_malformed(alt_names)
+    return [*built, *constraints, *build_san(alt_names, has_subject=True)]
 
 
 def _key_usages(asked: x509.Extensions) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -264,6 +265,33 @@ def test_wanted_values_are_copied_as_far_as_they_are_safe() -> None:
     assert values[x509.SubjectAlternativeName] == FOREIGN[3][0]
     assert values[x509.SubjectKeyIdentifier] == x509.SubjectKeyIdentifier.from_public_key(KEY.public_key())
     assert _usage(draft) == {"key_cert_sign", "crl_sign", "digital_signature", "key_agreement", "encipher_only"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        x509.IPAddress(ipaddress.ip_network("192.0.2.0/24")),
+        x509.DNSName._init_without_validation("www.ex\u00e4mple.com"),
+        x509.UniformResourceIdentifier._init_without_validation("https://ex\u00e4mple.com/"),
+    ],
+)
+def test_copied_names_that_no_verifier_reads_alike_are_refused(name: x509.GeneralName) -> None:
+    csr = to_csr(KEY, SUBJECT, [(x509.SubjectAlternativeName([name]), False)])
+
+    with pytest.raises(Invalid) as refused:
+        _child(csr, use_csr_values=True)
+
+    assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_FIELD, "csr")
+
+
+def test_a_copied_subject_with_control_characters_is_refused() -> None:
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example\0CA")])
+
+    with pytest.raises(Invalid) as refused:
+        _child(to_csr(KEY, subject), use_csr_values=True)
+
+    assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_FIELD, "csr")
+    assert "\0" not in refused.value.detail
 
 
 def test_domains_of_the_action_win_over_those_of_the_request() -> None:
