@@ -17,7 +17,7 @@ from strongroom.kernel.result import Notice
 from strongroom.kernel.time import format_rfc3339
 from strongroom.pki import raw
 from strongroom.pki.inspect import CertificateFacts, inspect_certificate
-from strongroom.pki.load import MAX_RSA_BITS, tolerate_oddities
+from strongroom.pki.load import MAX_RSA_BITS
 
 MAX_CANDIDATES: Final = 32
 _MAX_STEPS: Final = 1000
@@ -156,10 +156,9 @@ def is_issuer(issuer: x509.Certificate, child: x509.Certificate) -> bool:
     RSA keys that no authority has, made to keep a verifier busy, count as no issuer's.
     """
     try:
-        with tolerate_oddities():
-            if _is_costly(issuer.public_key()):
-                return False
-            child.verify_directly_issued_by(issuer)
+        if _is_costly(issuer.public_key()):
+            return False
+        child.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, InternalError):
         return False
     return True

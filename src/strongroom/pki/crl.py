@@ -17,7 +17,6 @@ from cryptography import x509
 
 from strongroom.pki import der
 from strongroom.pki.draft import Issuer
-from strongroom.pki.load import tolerate_oddities
 from strongroom.pki.signed_der import sign_der, signature_algorithm
 
 MAX_NUMBER_BITS: Final = 159
@@ -128,8 +127,7 @@ def read_crl_number(crl: bytes) -> int:
         DerError: if the bytes are no list, or one without a number.
     """
     try:
-        with tolerate_oddities():
-            extensions = x509.load_der_x509_crl(crl).extensions
+        extensions = x509.load_der_x509_crl(crl).extensions
         return extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.ExtensionNotFound) as problem:
         raise der.DerError("the bytes are no certificate revocation list with a number") from problem

@@ -9,7 +9,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.pki.draft import CertifiedKey
-from strongroom.pki.load import tolerate_oddities
 
 Certificate = x509.Certificate
 SigningRequest = x509.CertificateSigningRequest
@@ -22,14 +21,12 @@ def certificate_der(certificate: Certificate) -> bytes:
 
 def load_own_certificate(der: bytes) -> Certificate:
     """Read a certificate that was read or made here before."""
-    with tolerate_oddities():
-        return x509.load_der_x509_certificate(der)
+    return x509.load_der_x509_certificate(der)
 
 
 def subject_of(certificate: Certificate) -> x509.Name:
     """Return the subject of a CA certificate, which others may have made in their own way."""
-    with tolerate_oddities():
-        return certificate.subject
+    return certificate.subject
 
 
 def load_own_request(der: bytes) -> SigningRequest:

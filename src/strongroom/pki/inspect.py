@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.pki import der, raw
-from strongroom.pki.load import tolerate_oddities
 
 _RSA_PSS: Final = "1.2.840.113549.1.1.10"
 _ED25519: Final = "1.3.101.112"
@@ -188,8 +187,7 @@ def name_signature(certificate: x509.Certificate) -> str:
     dotted = certificate.signature_algorithm_oid.dotted_string
     if dotted == _RSA_PSS:
         try:
-            with tolerate_oddities():
-                chosen = certificate.signature_hash_algorithm
+            chosen = certificate.signature_hash_algorithm
         except (ValueError, TypeError, UnsupportedAlgorithm):
             chosen = None
         return f"{chosen.name.upper()}-RSAPSS" if chosen else dotted
@@ -201,8 +199,7 @@ def _name_key(certificate: x509.Certificate) -> str:
     if dotted in _FIXED_SIZE_KEYS:
         return _FIXED_SIZE_KEYS[dotted]
     try:
-        with tolerate_oddities():
-            key = certificate.public_key()
+        key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         return dotted
     return name_public_key(key) or dotted

@@ -15,7 +15,7 @@ from strongroom.kernel.time import format_rfc3339
 from strongroom.pki import chain, keys
 from strongroom.pki.csr import ManagedCsrSpec, managed_csr_names
 from strongroom.pki.inspect import CertificateFacts, inspect_certificate
-from strongroom.pki.load import HELP_PAGE, PrivateKey, load_certificates, load_private_key, tolerate_oddities
+from strongroom.pki.load import HELP_PAGE, PrivateKey, load_certificates, load_private_key
 
 _SHOWN_NAMES: Final = 5
 
@@ -135,8 +135,7 @@ def _check_leaf(leaf: x509.Certificate, now: datetime, problems: Problems, notic
 
 def _public_key_notices(leaf: x509.Certificate) -> list[Notice]:
     try:
-        with tolerate_oddities():
-            public = leaf.public_key()
+        public = leaf.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         return []
     return keys.check_key_strength(public, field="certificate")

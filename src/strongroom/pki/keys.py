@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.result import Notice
 from strongroom.pki import raw
-from strongroom.pki.load import HELP_PAGE, PrivateKey, tolerate_oddities
+from strongroom.pki.load import HELP_PAGE, PrivateKey
 
 KeyKind = Literal["rsa", "ec", "ed25519"]
 IssuedKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -122,8 +122,7 @@ def public_key_spki(source: PrivateKey | x509.Certificate | x509.CertificateSign
     whose algorithm is unknown is returned as it stands there.
     """
     try:
-        with tolerate_oddities():
-            public = source.public_key()
+        public = source.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         if isinstance(source, x509.Certificate):
             return raw.read_certificate(source).spki

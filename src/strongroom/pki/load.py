@@ -5,9 +5,6 @@ What is given is never changed here: callers store the text byte for byte and us
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NoReturn, TypeAlias
 
 from cryptography import x509
@@ -40,17 +37,6 @@ _PARSE_ERRORS: Final = (
     x509.InvalidVersion,
 )
 _ENCRYPTED: Final = (Thing.ENCRYPTED_KEY, Thing.ENCRYPTED_OPENSSH_KEY)
-
-
-@contextmanager
-def tolerate_oddities() -> Iterator[None]:
-    """Silence the library's warnings about certificates that others made wrongly.
-
-    Nobody who reads our log can act on them.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
 
 
 def load_certificates(pem: str, *, field: str) -> list[x509.Certificate]:
@@ -138,9 +124,8 @@ def load_csr(pem: str, *, field: str) -> x509.CertificateSigningRequest:
         reader.refuse(f"it holds {len(blocks)} signing requests; send one")
     encoded = reader.decode(blocks[0])
     try:
-        with tolerate_oddities():
-            request = x509.load_der_x509_csr(encoded)
-            genuine = request.is_signature_valid
+        request = x509.load_der_x509_csr(encoded)
+        genuine = request.is_signature_valid
     except _PARSE_ERRORS:
         reader.refuse_content(blocks[0], encoded)
     if not genuine:
@@ -151,16 +136,14 @@ def load_csr(pem: str, *, field: str) -> x509.CertificateSigningRequest:
 def _load_certificate(block: armor.Block, reader: _Reader) -> x509.Certificate:
     encoded = reader.decode(block)
     try:
-        with tolerate_oddities():
-            return x509.load_der_x509_certificate(encoded)
+        return x509.load_der_x509_certificate(encoded)
     except _PARSE_ERRORS:
         reader.refuse_content(block, encoded)
 
 
 def _parse_key(encoded: bytes, block: armor.Block, reader: _Reader, *, skip_rsa_checks: bool) -> PrivateKey:
     try:
-        with tolerate_oddities():
-            return load_der_private_key(encoded, None, unsafe_skip_rsa_key_validation=skip_rsa_checks)
+        return load_der_private_key(encoded, None, unsafe_skip_rsa_key_validation=skip_rsa_checks)
     except UnsupportedAlgorithm:
         reader.refuse("it is a key of a kind that is not supported; RSA, EC and Ed25519 keys are")
     except _PARSE_ERRORS:

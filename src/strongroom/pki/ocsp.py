@@ -28,7 +28,6 @@ from strongroom.pki import der
 from strongroom.pki.crl import encode_reason
 from strongroom.pki.draft import CertifiedKey, Draft, SigningKey
 from strongroom.pki.encoding import subject_of
-from strongroom.pki.load import tolerate_oddities
 from strongroom.pki.raw import RawCertificate, read_certificate
 from strongroom.pki.signed_der import sign_der
 
@@ -162,9 +161,8 @@ def read_request(encoded: bytes) -> Question:
     if len(encoded) > MAX_REQUEST_BYTES:
         raise MalformedQuestion(f"the request has {len(encoded)} bytes; at most {MAX_REQUEST_BYTES} are read")
     try:
-        with tolerate_oddities():
-            request = ocsp.load_der_ocsp_request(encoded)
-            serial, extensions = request.serial_number, request.extensions
+        request = ocsp.load_der_ocsp_request(encoded)
+        serial, extensions = request.serial_number, request.extensions
         certificate_id = _find_certificate_id(encoded)
         issuer = _read_issuer_hash(certificate_id)
     except _PARSE_ERRORS as problem:

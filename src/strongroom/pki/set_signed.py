@@ -13,7 +13,7 @@ from strongroom.pki import raw
 from strongroom.pki.chain import is_issuer, order_chain
 from strongroom.pki.inspect import format_serial, inspect_certificate
 from strongroom.pki.keys import public_key_spki
-from strongroom.pki.load import load_certificates, tolerate_oddities
+from strongroom.pki.load import load_certificates
 
 _FIELD = "certificate"
 _EMPTY_NAME = bytes.fromhex("3000")
@@ -71,8 +71,7 @@ def _find_own(given: Sequence[x509.Certificate], csr: x509.CertificateSigningReq
 
 def _check_ca(certificate: x509.Certificate, name: str, *, cas_below: int = 0) -> None:
     try:
-        with tolerate_oddities():
-            found = certificate.extensions
+        found = certificate.extensions
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise _refused(f"{name} has extensions that cannot be read.") from None
     try:
@@ -101,8 +100,7 @@ def _check_ca(certificate: x509.Certificate, name: str, *, cas_below: int = 0) -
 def _check_identity(own: x509.Certificate) -> None:
     """Refuse what could not be the issuer of anything, or be found again."""
     try:
-        with tolerate_oddities():
-            _ = own.subject
+        _ = own.subject
     except (ValueError, TypeError):
         raise _refused("The certificate has a subject that cannot be read.") from None
     serial = raw.read_certificate(own).serial

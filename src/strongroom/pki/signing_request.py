@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.pki.draft import CertifiedKey
 from strongroom.pki.keys import EC_CURVES, RSA_SIZES, STRONG_RSA_BITS
-from strongroom.pki.load import load_csr, tolerate_oddities
+from strongroom.pki.load import load_csr
 from strongroom.pki.members import shorten
 from strongroom.pki.subject import MAX_COMMON_NAME, find_common_name
 
@@ -48,8 +48,7 @@ def certified_key(request: x509.CertificateSigningRequest, *, field: str, allow_
         Invalid: ``key_too_weak`` for RSA below 2048 bits, ``invalid_field`` for keys of other kinds than we make.
     """
     try:
-        with tolerate_oddities():
-            key = request.public_key()
+        key = request.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unusable(field, "a key of an unknown kind") from None
     match key:
@@ -108,8 +107,7 @@ def request_subject(request: x509.CertificateSigningRequest, *, field: str) -> x
         Invalid: ``invalid_field`` if it cannot be read.
     """
     try:
-        with tolerate_oddities():
-            return request.subject
+        return request.subject
     except (ValueError, TypeError):
         raise Invalid(ErrorCode.INVALID_FIELD, f"{field} has a subject that cannot be read.", field=field) from None
 
@@ -121,8 +119,7 @@ def request_extensions(request: x509.CertificateSigningRequest, *, field: str) -
         Invalid: ``invalid_field`` if one of them cannot be read or is there twice.
     """
     try:
-        with tolerate_oddities():
-            return request.extensions
+        return request.extensions
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise Invalid(
             ErrorCode.INVALID_FIELD,

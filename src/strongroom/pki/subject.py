@@ -6,7 +6,6 @@ Source: RFC 5280 section 4.1.2.4 and the upper bounds (ub-...) of its appendix A
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,7 +20,6 @@ from strongroom.pki.names import NameProblem
 MAX_COMMON_NAME: Final = 128
 MAX_SUBJECT_VALUES: Final = 10
 MAX_SERIAL_NUMBER: Final = 64
-_LONGEST_WITHOUT_WARNING: Final = 64
 
 SUBJECT_LIMITS: Final = {
     # Certificate authorities refuse more.
@@ -154,11 +152,7 @@ def build_subject(
 def _build_common_name(text: str) -> x509.NameAttribute[str]:
     # DEVIATION: RFC 5280 stops at 64 characters, the compatible API at 128; private authorities sign the longer ones.
     # The library counts bytes besides, so that 40 characters of some scripts would be too many for it.
-    if len(text.encode()) <= _LONGEST_WITHOUT_WARNING:
-        return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
+    return x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
 
 
 def find_common_name(name: x509.Name) -> str:
