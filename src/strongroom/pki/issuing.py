@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography import x509
 
 from strongroom.kernel.errors import ErrorCode, Invalid
-from strongroom.kernel.time import format_rfc3339
+from strongroom.kernel.time import add_months, format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.draft import CertifiedKey
 from strongroom.pki.extensions import Extensions, build_addresses, build_key_ids
+
+_LONGEST_LIFE_MONTHS: Final = 36
 
 
 @value
@@ -51,6 +54,11 @@ def remaining_life(issuing: Issuing, now: datetime) -> timedelta:
             "only, so it cannot sign now.",
         )
     return end - now
+
+
+def longest_life(now: datetime) -> timedelta:
+    """Return how long a leaf may live from now, whatever its template and its authority allow: three years."""
+    return add_months(now, _LONGEST_LIFE_MONTHS) - now
 
 
 def backdated(issuing: Issuing, now: datetime, by: timedelta) -> datetime:

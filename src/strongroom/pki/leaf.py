@@ -14,11 +14,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.kernel.errors import ErrorCode, Invalid
-from strongroom.kernel.result import Json
-from strongroom.kernel.time import add_months, format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.draft import CertifiedKey, Draft
 from strongroom.pki.extensions import (
@@ -30,8 +27,8 @@ from strongroom.pki.extensions import (
     extension,
 )
 from strongroom.pki.formats import CertificateFormat, KeyFormat, read_certificate_format, read_key_format
-from strongroom.pki.issuing import Issuing, backdated, issuer_extensions, remaining_life
-from strongroom.pki.members import Members, write_duration
+from strongroom.pki.issuing import Issuing, backdated, issuer_extensions, longest_life, remaining_life
+from strongroom.pki.members import Members
 from strongroom.pki.names import looks_like_name
 from strongroom.pki.profile import Profile
 from strongroom.pki.san import (
@@ -44,9 +41,6 @@ from strongroom.pki.san import (
 )
 from strongroom.pki.signing_request import load_signing_request, request_alt_names, request_common_name
 from strongroom.pki.subject import build_subject, read_common_name, subject_of
-
-MAX_LEAF_MONTHS: Final = 36
-"""No leaf lives longer, whatever its template and its authority allow."""
 
 _MAX_TTL_SENT: Final = timedelta(hours=876_000)
 _SECOND: Final = timedelta(seconds=1)
@@ -79,7 +73,7 @@ def parse_leaf_request(values: Mapping[str, object], *, allow_p224: bool = False
     """Check the members of a ``private_cert`` request that describe its certificate; others are not looked at.
 
     Args:
-        values: members by their API names; what `leaf_request_view` gave is fine too.
+        values: members by their API names.
         allow_p224: certify keys on that curve.
 
     Raises:
@@ -113,33 +107,12 @@ def _read_csr(members: Members, *, allow_p224: bool) -> x509.CertificateSigningR
         return None
 
 
-def leaf_request_view(request: LeafRequest) -> Json:
-    """Return the request as members that `parse_leaf_request` takes again, to be kept for rotations."""
-    view: Json = {
-        "common_name": request.common_name,
-        "alt_names": list(request.alt_names),
-        "ip_sans": list(request.ip_sans),
-        "uri_sans": list(request.uri_sans),
-        "other_sans": [str(san) for san in request.other_sans],
-        "exclude_cn_from_sans": request.exclude_cn_from_sans,
-        "format": request.format,
-        "private_key_format": request.private_key_format,
-    }
-    if request.ttl is not None:
-        view["ttl"] = f"{int(request.ttl.total_seconds())}s"
-    if request.csr is not None:
-        view["csr"] = request.csr.public_bytes(Encoding.PEM).decode()
-    return view
-
-
 def draft_leaf(
     request: LeafRequest,
     profile: Profile,
     issuing: Issuing,
     public_key: CertifiedKey,
     now: datetime,
-    *,
-    within_limits: bool = True,
 ) -> Draft:
     """Draft a leaf certificate.
 
@@ -149,15 +122,13 @@ def draft_leaf(
         issuing: the authority that will sign.
         public_key: the key to be certified: that of the request's ``csr``, or a new one.
         now: instant from which its life counts.
-        within_limits: refuse a ``ttl`` beyond a limit; without that, the rules must judge the draft's life.
 
     Raises:
-        Invalid: ``missing_field`` if it would have no name at all, ``invalid_field`` for a ``ttl`` beyond a limit and
-            for names in a ``csr`` that cannot be used, ``state_forbids`` if the authority has expired.
+        Invalid: ``missing_field`` if it would have no name at all, ``invalid_field`` for names in a ``csr`` that cannot
+            be used, ``state_forbids`` if the authority has expired.
     """
     now = now.replace(microsecond=0)
-    asked = None if within_limits else request.ttl
-    life = asked or leaf_life(request.ttl, profile, issuing, now)
+    left = remaining_life(issuing, now)
     common_name = _choose_common_name(request, profile)
     subject = build_subject(subject_of(profile), common_name)
     alt_names = _choose_alt_names(request, profile, common_name)
@@ -172,7 +143,7 @@ def draft_leaf(
         subject=subject,
         public_key=public_key,
         not_before=backdated(issuing, now, profile.not_before),
-        not_after=now + life,
+        not_after=now + (request.ttl or _default_life(profile, issuing, now, left)),
         extensions=(
             *build_san(alt_names, has_subject=bool(list(subject))),
             *_profile_extensions(profile),
@@ -215,36 +186,13 @@ def _is_among(name: x509.GeneralName, listed: list[x509.GeneralName]) -> bool:
     return any(type(other) is type(name) and str(other.value).lower() == str(name.value).lower() for other in listed)
 
 
-def leaf_life(ttl: timedelta | None, profile: Profile, issuing: Issuing, now: datetime) -> timedelta:
-    """Return how long a leaf lives: as asked, else as the template says, else as long as the authority allows.
+def _default_life(profile: Profile, issuing: Issuing, now: datetime, left: timedelta) -> timedelta:
+    """Return how long a leaf lives whose request does not say: as the template says, else as the authority allows.
 
-    Args:
-        ttl: what was asked for.
-        profile: the template.
-        issuing: the authority that will sign.
-        now: whole seconds.
-
-    Raises:
-        Invalid: ``invalid_field`` if what was asked for is beyond a limit, ``state_forbids`` if the authority has
-            expired.
+    One that was asked for is not shortened: the rules refuse it if it is too long.
 
     Source: design, section 8 ("life of a leaf").
     """
-    end = format_rfc3339(issuing.certificate.not_valid_after_utc)
-    limits = [
-        (remaining_life(issuing, now), f"the certificate of the issuing authority ends on {end}, which leaves"),
-        (add_months(now, MAX_LEAF_MONTHS) - now, "no certificate lives longer than three years,"),
-        (issuing.max_ttl, "max_ttl of the issuing authority is"),
-        *([(profile.max_ttl, "max_ttl of the template is")] if profile.max_ttl else []),
-    ]
-    longest, reason = min(limits, key=lambda limit: limit[0])
-    if ttl is None:
-        return min(profile.ttl or profile.max_ttl or issuing.max_ttl, longest)
-    if ttl > longest:
-        raise Invalid(
-            ErrorCode.INVALID_FIELD,
-            f"ttl is {write_duration(ttl)}, but {reason} {write_duration(longest)}.",
-            field="ttl",
-            hint=f"Ask for at most {write_duration(longest)}, or leave ttl out.",
-        )
-    return ttl
+    wanted = profile.ttl or profile.max_ttl or issuing.max_ttl
+    limits = (left, longest_life(now), issuing.max_ttl, profile.max_ttl or wanted)
+    return min(wanted, *limits)

@@ -17,12 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
-from strongroom.kernel.time import add_months, format_rfc3339
+from strongroom.kernel.time import format_rfc3339
 from strongroom.pki import usages
 from strongroom.pki.constraint_rules import check_constraints
 from strongroom.pki.draft import CertifiedKey, Draft
 from strongroom.pki.extensions import build_addresses, build_key_ids, build_key_usage
-from strongroom.pki.issuing import Issuing
+from strongroom.pki.issuing import Issuing, longest_life
 from strongroom.pki.keys import EC_CURVES, RSA_SIZES, KeySpec
 from strongroom.pki.members import shorten, write_duration
 from strongroom.pki.name_rules import Kind, Name, check_names
@@ -31,8 +31,6 @@ from strongroom.pki.profile import Profile
 from strongroom.pki.san_rules import check_alt_names
 from strongroom.pki.subject import build_subject, find_common_name, subject_of
 from strongroom.pki.verdicts import Rule, Verdict, failed, passed, skipped
-
-LONGEST_LIFE_MONTHS: Final = 36
 
 ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 
@@ -350,7 +348,7 @@ def _check_life(draft: Draft, profile: Profile, issuing: Issuing, now: datetime)
     else:
         yield _check_ttl(Rule.MAX_TTL, "max_ttl of the template", life, profile.max_ttl)
     yield _check_ttl(Rule.CA_MAX_TTL, "max_ttl of the authority", life, issuing.max_ttl)
-    longest = add_months(now, LONGEST_LIFE_MONTHS) - now
+    longest = longest_life(now)
     yield _check_ttl(Rule.LONGEST_LIFE, "the three years that a certificate may live", life, longest)
     if end <= authority_end:
         yield passed(Rule.CA_END, "The certificate ends before that of the authority.", value=format_rfc3339(end))

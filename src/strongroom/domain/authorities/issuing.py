@@ -196,7 +196,7 @@ class Issuance:
             key = context.keys.make_leaf(profile.key)
             certified = key.public_key()
         issuing = issuing_of(context, issuer)
-        draft = draft_leaf(request, profile, issuing, certified, now, within_limits=False)
+        draft = draft_leaf(request, profile, issuing, certified, now)
         facts = {**caller, "secret_group_id": group_id}
         verdicts = check_draft(draft, profile, issuing=issuing, now=now, caller=facts)
         return Judged(request=request, draft=draft, verdicts=verdicts, template=template, issuer=issuer, key=key)
