@@ -536,6 +536,26 @@ class EventRepository(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityFigures:
+    """One signed certificate of a CA, with its newest revocation list.
+
+    Attributes:
+        name: of the configuration.
+        generation: grows with each key of the configuration.
+        crl_number: of the newest list; 0 before the first.
+        crl_next_update: ``None`` before the first list.
+    """
+
+    name: str
+    generation: int
+    key_id: str
+    not_after: datetime
+    is_revoked: bool
+    crl_number: int
+    crl_next_update: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """Counts for the metrics.
 
@@ -545,6 +565,7 @@ class Statistics:
         rotations_failed: secrets whose last automatic rotation failed.
         rotations_blocked: secrets whose rotation waits for locks to go.
         jobs: jobs by kind and state; those that are done or cancelled are left out.
+        authorities: every key of a CA that has a certificate, by configuration, the newest key first.
     """
 
     expired: int
@@ -552,6 +573,7 @@ class Statistics:
     rotations_failed: int
     rotations_blocked: int
     jobs: dict[tuple[str, JobState], int]
+    authorities: tuple[AuthorityFigures, ...]
 
 
 class StatisticsRepository(Protocol):

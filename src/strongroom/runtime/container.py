@@ -132,7 +132,13 @@ def build(
             provider=provider,
             store=lambda unit, records: store_keys(unit, [stored_kek(record) for record in records]),
         )
-        metrics = Metrics(storage=storage, clock=clock, writer=lambda: storage.stats, key_pool=key_maker.figures)
+        metrics = Metrics(
+            storage=storage,
+            clock=clock,
+            writer=lambda: storage.stats,
+            key_pool=key_maker.figures,
+            ocsp_answers=authorities.ocsp.counts,
+        )
         handlers: list[JobHandler] = [
             ExpirySteps(context),
             RotationSteps(context, secrets.rotation),

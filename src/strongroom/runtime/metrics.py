@@ -13,14 +13,15 @@ import logging
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from strongroom import __version__
 from strongroom.api.operations import Call
-from strongroom.domain.ports import ReadUnit, Statistics, Storage
+from strongroom.domain.authorities.ocsp import OcspOutcome
+from strongroom.domain.ports import AuthorityFigures, ReadUnit, Statistics, Storage
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import StrongroomError
 from strongroom.runtime.key_pool import KeyPoolFigures
@@ -117,6 +118,7 @@ class Metrics:
         clock: decides what "in seven days" is.
         writer: the figures of the store's writer.
         key_pool: the figures of the RSA keys that are made ahead.
+        ocsp_answers: how many answers of each kind this process gave.
     """
 
     def __init__(
@@ -126,11 +128,13 @@ class Metrics:
         clock: Clock,
         writer: Callable[[], WriterFigures],
         key_pool: Callable[[], Sequence[KeyPoolFigures]],
+        ocsp_answers: Callable[[], Mapping[OcspOutcome, int]],
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._writer = writer
         self._key_pool = key_pool
+        self._ocsp_answers = ocsp_answers
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latency = {name: _Latency() for name in ("read", "write", "delete")}
         self._steps: dict[tuple[str, str], _StepFigures] = {}
@@ -184,6 +188,7 @@ class Metrics:
         yield from self._of_jobs()
         yield from self._of_writer()
         yield from self._of_keys()
+        yield from self._of_ocsp()
         yield from self._of_store()
 
     def _of_requests(self) -> Iterator[Metric]:
@@ -264,6 +269,38 @@ class Metrics:
                 family.add_metric([str(keys.bits)], value)
         yield from (depth, taken, misses, made)
 
+    def _of_ocsp(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        answers = CounterMetricFamily("strongroom_ocsp_answers", "OCSP answers given.", labels=["status"])
+        for outcome, count in self._ocsp_answers().items():
+            answers.add_metric([outcome.value], count)
+        yield answers
+
+    def _of_authorities(self, authorities: Sequence[AuthorityFigures]) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        ends = GaugeMetricFamily(
+            "strongroom_ca_certificate_expires_timestamp_seconds",
+            "When the newest certificate of a CA ends.",
+            labels=["ca"],
+        )
+        lapses = GaugeMetricFamily(
+            "strongroom_crl_next_update_timestamp_seconds", "When a revocation list lapses.", labels=["ca", "key"]
+        )
+        numbers = GaugeMetricFamily("strongroom_crl_number", "The number of a revocation list.", labels=["ca", "key"])
+        now, seen = self._clock.now(), set()
+        for authority in authorities:
+            if authority.name not in seen and not authority.is_revoked:
+                ends.add_metric([authority.name], authority.not_after.timestamp())
+            seen.add(authority.name)
+            # The last list of a key may lapse once its certificate has ended; nobody is to be woken by that.
+            if authority.crl_next_update is not None and authority.not_after > now:
+                labels = [authority.name, authority.key_id]
+                lapses.add_metric(labels, authority.crl_next_update.timestamp())
+                numbers.add_metric(labels, authority.crl_number)
+        yield from (ends, lapses, numbers)
+
     def _of_store(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
@@ -293,6 +330,7 @@ class Metrics:
         for (kind, state), count in sorted(statistics.jobs.items()):
             jobs.add_metric([kind, state.value], count)
         yield jobs
+        yield from self._of_authorities(statistics.authorities)
 
     def _count(self) -> _Stored:
         now = time.monotonic()

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from strongroom.domain.jobs.model import JobState
 from strongroom.domain.jobs.steps import new_job
-from strongroom.domain.ports import Statistics, Unit
+from strongroom.domain.ports import AuthorityFigures, Statistics, Unit
 from strongroom.domain.secrets.model import State
 from strongroom.storage.store import SqlStorage
-from tests.contract.storage.builders import NOW, add_group, make_secret
+from tests.contract.storage.builders import NOW, add_authority, add_configuration, add_group, make_crl, make_secret
 
 DAY = timedelta(days=1)
 
@@ -21,7 +21,9 @@ def gather(storage: SqlStorage, *days: int) -> Statistics:
 
 def test_empty_store_counts_nothing(storage: SqlStorage) -> None:
     found = gather(storage, 1, 30)
-    assert found == Statistics(expired=0, expiring=(0, 0, 0), rotations_failed=0, rotations_blocked=0, jobs={})
+    assert found == Statistics(
+        expired=0, expiring=(0, 0, 0), rotations_failed=0, rotations_blocked=0, jobs={}, authorities=()
+    )
 
 
 def test_active_secrets_are_counted_by_the_days_they_have_left(storage: SqlStorage) -> None:
@@ -70,3 +72,44 @@ def test_open_and_failed_jobs_are_counted_by_kind_and_state(storage: SqlStorage)
         ("secret.rotate", JobState.FAILED): 1,
         ("secret.expire", JobState.QUEUED): 1,
     }
+
+
+def test_signed_authorities_are_told_with_their_lists_the_newest_key_first(storage: SqlStorage) -> None:
+    root, issuing = add_configuration(storage, "root"), add_configuration(storage, "issuing")
+    old = add_authority(storage, issuing, 1, key_id="a1", revoked_at=NOW, crl_number=3)
+    new = add_authority(storage, issuing, 2, key_id="a2", not_after=NOW + DAY)
+    add_authority(storage, issuing, 3, certificate=None, not_before=None, not_after=None)
+    only = add_authority(storage, root, key_id="b1")
+    storage.write(lambda unit: unit.authorities.put_crl(make_crl(old, 9, next_update=NOW + 2 * DAY)))
+
+    found = gather(storage).authorities
+
+    assert found == (
+        AuthorityFigures(
+            name="root",
+            generation=1,
+            key_id="b1",
+            not_after=only.not_after or NOW,
+            is_revoked=False,
+            crl_number=0,
+            crl_next_update=None,
+        ),
+        AuthorityFigures(
+            name="issuing",
+            generation=2,
+            key_id="a2",
+            not_after=new.not_after or NOW,
+            is_revoked=False,
+            crl_number=0,
+            crl_next_update=None,
+        ),
+        AuthorityFigures(
+            name="issuing",
+            generation=1,
+            key_id="a1",
+            not_after=old.not_after or NOW,
+            is_revoked=True,
+            crl_number=9,
+            crl_next_update=NOW + 2 * DAY,
+        ),
+    )

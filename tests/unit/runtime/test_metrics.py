@@ -14,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from strongroom import __version__
 from strongroom.api.operations import Call
+from strongroom.domain.authorities.ocsp import OcspOutcome
 from strongroom.domain.jobs.model import JobState
-from strongroom.domain.ports import Statistics, Storage
+from strongroom.domain.ports import AuthorityFigures, Statistics, Storage
 from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode, Unavailable
@@ -31,6 +32,7 @@ class Counting:
         self.reads = 0
         self.down = False
         self.bounds: list[datetime] = []
+        self.authorities: list[AuthorityFigures] = []
 
     def read(self, fn: Callable[[Any], Any]) -> Any:
         self.reads += 1
@@ -58,6 +60,7 @@ class Counting:
             rotations_failed=3,
             rotations_blocked=6,
             jobs={("secret.rotate", JobState.WAITING): 8},
+            authorities=tuple(self.authorities),
         )
 
 
@@ -68,6 +71,9 @@ KEYS = [
     KeyPoolFigures(bits=2048, depth=60, taken=7, misses=2, made=67),
     KeyPoolFigures(bits=4096, depth=0, taken=1, misses=1, made=1),
 ]
+
+
+OCSP_ANSWERS = {OcspOutcome.GOOD: 11, OcspOutcome.REVOKED: 2, OcspOutcome.MALFORMED: 0}
 
 
 @dataclass
@@ -94,7 +100,13 @@ def store() -> Counting:
 
 @pytest.fixture
 def metrics(store: Counting, clock: FrozenClock) -> Metrics:
-    return Metrics(storage=cast("Storage", store), clock=clock, writer=lambda: WRITER, key_pool=lambda: KEYS)
+    return Metrics(
+        storage=cast("Storage", store),
+        clock=clock,
+        writer=lambda: WRITER,
+        key_pool=lambda: KEYS,
+        ocsp_answers=lambda: OCSP_ANSWERS,
+    )
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -270,3 +282,70 @@ def test_rsa_keys_that_were_made_ahead_are_told_by_size(metrics: Metrics) -> Non
     assert found["strongroom_rsa_key_misses_total{bits=2048}"] == 2
     assert found["strongroom_rsa_keys_made_total{bits=2048}"] == 67
     assert found["strongroom_rsa_key_misses_total{bits=4096}"] == 1
+
+
+def test_ocsp_answers_are_counted_by_status(metrics: Metrics) -> None:
+    found = samples(metrics)
+    assert found["strongroom_ocsp_answers_total{status=good}"] == 11
+    assert found["strongroom_ocsp_answers_total{status=revoked}"] == 2
+    assert found["strongroom_ocsp_answers_total{status=malformed}"] == 0
+
+
+EXPIRES = "strongroom_ca_certificate_expires_timestamp_seconds"
+LAPSES = "strongroom_crl_next_update_timestamp_seconds"
+NUMBER = "strongroom_crl_number"
+DAY = timedelta(days=1)
+
+
+def a_key(clock: FrozenClock, name: str, generation: int, days: float, **changes: Any) -> AuthorityFigures:
+    """Return a key of a CA whose certificate and list have so many days."""
+    fields: dict[str, Any] = {"is_revoked": False, "crl_number": 70 + generation, "key_id": f"k{generation}"}
+    fields |= {"not_after": clock.now() + days * DAY, "crl_next_update": clock.now() + DAY}
+    return AuthorityFigures(name=name, generation=generation, **(fields | changes))
+
+
+def about_authorities(metrics: Metrics) -> dict[str, float]:
+    return {name: value for name, value in samples(metrics).items() if name.startswith((EXPIRES, LAPSES, NUMBER))}
+
+
+def test_ends_of_authorities_and_of_their_lists_are_told(metrics: Metrics, store: Counting, clock: FrozenClock) -> None:
+    store.authorities = [a_key(clock, "root", 1, 900)]
+    assert about_authorities(metrics) == {
+        f"{EXPIRES}{{ca=root}}": (clock.now() + 900 * DAY).timestamp(),
+        f"{LAPSES}{{ca=root,key=k1}}": (clock.now() + DAY).timestamp(),
+        f"{NUMBER}{{ca=root,key=k1}}": 71,
+    }
+
+
+def test_a_rotated_authority_has_one_end_and_a_list_for_each_key(
+    metrics: Metrics, store: Counting, clock: FrozenClock
+) -> None:
+    store.authorities = [a_key(clock, "issuing", 2, 300), a_key(clock, "issuing", 1, 10)]
+    found = about_authorities(metrics)
+    assert found[f"{EXPIRES}{{ca=issuing}}"] == (clock.now() + 300 * DAY).timestamp()
+    assert {name for name in found if name.startswith(NUMBER)} == {
+        f"{NUMBER}{{ca=issuing,key=k1}}",
+        f"{NUMBER}{{ca=issuing,key=k2}}",
+    }
+
+
+def test_nobody_is_woken_by_what_ended_as_it_should(metrics: Metrics, store: Counting, clock: FrozenClock) -> None:
+    store.authorities = [
+        a_key(clock, "issuing", 2, 300, crl_next_update=None),
+        a_key(clock, "issuing", 1, -1),
+        a_key(clock, "gone", 2, 300, is_revoked=True),
+        a_key(clock, "gone", 1, -1),
+    ]
+    # The list of a revoked authority is still renewed.
+    assert set(about_authorities(metrics)) == {
+        f"{EXPIRES}{{ca=issuing}}",
+        f"{LAPSES}{{ca=gone,key=k2}}",
+        f"{NUMBER}{{ca=gone,key=k2}}",
+    }
+
+
+def test_the_end_of_an_authority_is_told_when_it_has_passed(
+    metrics: Metrics, store: Counting, clock: FrozenClock
+) -> None:
+    store.authorities = [a_key(clock, "root", 1, -1)]
+    assert set(about_authorities(metrics)) == {f"{EXPIRES}{{ca=root}}"}

@@ -18,14 +18,10 @@ from pydantic import BaseModel, Field
 from strongroom.api.operations import Call, Operation, Reply, Work
 from strongroom.domain.authorities.addresses import CA_FILES, OCSP, SHORT_CA_FILES
 from strongroom.domain.authorities.ocsp import OcspAnswer
-from strongroom.kernel.errors import NotFound, Unavailable
 from strongroom.pki.armor import encode_pem
 from strongroom.pki.ocsp import (
     ANSWER_MEDIA_TYPE,
-    MALFORMED_REQUEST,
     REQUEST_MEDIA_TYPE,
-    TRY_LATER,
-    UNAUTHORIZED,
     MalformedQuestion,
     Question,
     read_request,
@@ -108,7 +104,7 @@ def _ocsp_get(call: Call) -> Reply:
     try:
         question = read_request_path(call.path["request"])
     except MalformedQuestion:
-        return _ocsp_reply(call, OcspAnswer(der=MALFORMED_REQUEST, next_update=None))
+        return _ocsp_reply(call, call.services.authorities.ocsp.refuse())
     return _answer(call, question)
 
 
@@ -116,19 +112,12 @@ def _ocsp_post(call: Call) -> Reply:
     try:
         question = read_request(call.raw_body)
     except MalformedQuestion:
-        return _ocsp_reply(call, OcspAnswer(der=MALFORMED_REQUEST, next_update=None))
+        return _ocsp_reply(call, call.services.authorities.ocsp.refuse())
     return _answer(call, question)
 
 
 def _answer(call: Call, question: Question) -> Reply:
-    try:
-        answer = call.services.authorities.ocsp.answer(call.path["name"], question)
-    except NotFound:
-        answer = OcspAnswer(der=UNAUTHORIZED, next_update=None)
-    except Unavailable:
-        # The key is in a token that does not answer. Clients understand that only in the protocol's own words.
-        answer = OcspAnswer(der=TRY_LATER, next_update=None)
-    return _ocsp_reply(call, answer)
+    return _ocsp_reply(call, call.services.authorities.ocsp.answer(call.path["name"], question))
 
 
 def _ocsp_reply(call: Call, answer: OcspAnswer) -> Reply:

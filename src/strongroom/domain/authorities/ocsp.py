@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -16,12 +18,14 @@ from strongroom.domain.authorities.context import AuthorityContext, certificate_
 from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind, OcspSigner
 from strongroom.domain.configurations.model import ConfigKind
 from strongroom.domain.ports import ReadUnit, Unit
-from strongroom.kernel.errors import Unavailable
+from strongroom.kernel.errors import NotFound, Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import new_serial, serial_hex, sign_draft
 from strongroom.pki.encoding import certificate_der
 from strongroom.pki.keys import KeySpec
 from strongroom.pki.ocsp import (
+    MALFORMED_REQUEST,
+    TRY_LATER,
     UNAUTHORIZED,
     IssuerHash,
     Question,
@@ -41,6 +45,17 @@ _KEPT: Final = 20_000
 _AnswerKey = tuple[str, bytes, datetime | None]
 
 
+class OcspOutcome(StrEnum):
+    """What questions were answered with."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+    UNAUTHORIZED = "unauthorized"
+    MALFORMED = "malformed"
+    TRY_LATER = "try_later"
+
+
 @value
 class OcspAnswer:
     """A signed answer.
@@ -53,6 +68,11 @@ class OcspAnswer:
     next_update: datetime | None
 
 
+_NOT_OURS: Final = OcspAnswer(der=UNAUTHORIZED, next_update=None)
+_NOT_NOW: Final = OcspAnswer(der=TRY_LATER, next_update=None)
+_NOT_READABLE: Final = OcspAnswer(der=MALFORMED_REQUEST, next_update=None)
+
+
 class OcspResponder:
     """Answers for every CA of the instance, each with a signer that the CA certified."""
 
@@ -61,16 +81,41 @@ class OcspResponder:
         self._lock = threading.Lock()
         self._renewing: dict[AuthorityId, threading.Lock] = defaultdict(threading.Lock)
         self._answers: dict[_AnswerKey, OcspAnswer] = {}
+        self._counts = dict.fromkeys(OcspOutcome, 0)
+        self._counts_lock = threading.Lock()
+
+    def counts(self) -> Mapping[OcspOutcome, int]:
+        """Return how many answers of each kind this process gave."""
+        with self._counts_lock:
+            return dict(self._counts)
 
     def answer(self, name: str, question: Question) -> OcspAnswer:
         """Answer a question that was put to a CA.
 
-        One about somebody else's certificate is not answered, nor one that comes when the CA's own has ended.
-
-        Raises:
-            Unavailable: a signer is needed, and the CA's key is in a token that does not answer.
+        One about somebody else's certificate is not answered, nor one that comes when the CA's own has ended. While a
+        signer is needed and the CA's key is in a token that does not answer, the answer is to try again later: clients
+        understand that only in the protocol's own words.
         """
+        try:
+            outcome, answer = self._find_answer(name, question)
+        except NotFound:
+            # The CA was deleted while its signer was made.
+            outcome, answer = OcspOutcome.UNAUTHORIZED, _NOT_OURS
+        except Unavailable:
+            outcome, answer = OcspOutcome.TRY_LATER, _NOT_NOW
+        self._count(outcome)
+        return answer
 
+    def refuse(self) -> OcspAnswer:
+        """Answer a question that cannot be read."""
+        self._count(OcspOutcome.MALFORMED)
+        return _NOT_READABLE
+
+    def _count(self, outcome: OcspOutcome) -> None:
+        with self._counts_lock:
+            self._counts[outcome] += 1
+
+    def _find_answer(self, name: str, question: Question) -> tuple[OcspOutcome, OcspAnswer]:
         def look_up(unit: ReadUnit) -> tuple[Authority, Issued | None] | None:
             configuration = unit.configurations.find(ConfigKind.PRIVATE_CA, name)
             if configuration is None:
@@ -82,7 +127,7 @@ class OcspResponder:
 
         found = self._context.storage.look(look_up)
         if found is None:
-            return OcspAnswer(der=UNAUTHORIZED, next_update=None)
+            return OcspOutcome.UNAUTHORIZED, _NOT_OURS
         authority, issued = found
         if issued is not None and issued.authority_id != authority.id:
             issued = None
@@ -90,11 +135,12 @@ class OcspResponder:
         now = self._context.now().replace(microsecond=0)
         certificate = certificate_of(authority)
         if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-            return OcspAnswer(der=UNAUTHORIZED, next_update=None)
+            return OcspOutcome.UNAUTHORIZED, _NOT_OURS
+        outcome = _outcome(issued)
         key = (authority.id, question.certificate_id, revoked_at)
         known = self._answers.get(key) if issued is not None and question.nonce is None else None
         if known is not None and known.next_update is not None and known.next_update - now > ANSWER_LIFE / 2:
-            return known
+            return outcome, known
         signer = self._signer(authority, now)
         next_update = min(now + ANSWER_LIFE, signer.not_after)
         der = build_answer(
@@ -110,7 +156,7 @@ class OcspResponder:
         answer = OcspAnswer(der=der, next_update=None if issued is None or question.nonce else next_update)
         if answer.next_update is not None:
             self._keep(key, answer)
-        return answer
+        return outcome, answer
 
     def _keep(self, key: _AnswerKey, answer: OcspAnswer) -> None:
         with self._lock:
@@ -171,6 +217,12 @@ def _status(issued: Issued | None) -> Status:
     if issued is None:
         return "unknown"
     return "good" if issued.revoked_at is None else Revoked(at=issued.revoked_at)
+
+
+def _outcome(issued: Issued | None) -> OcspOutcome:
+    if issued is None:
+        return OcspOutcome.UNKNOWN
+    return OcspOutcome.GOOD if issued.revoked_at is None else OcspOutcome.REVOKED
 
 
 def _is_good(signer: OcspSigner, authority: Authority, now: datetime) -> bool:

@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Final
 
 from strongroom.domain.jobs.model import JobState
-from strongroom.domain.ports import Statistics
-from strongroom.kernel.time import to_microseconds
-from strongroom.storage.engine import Connection
+from strongroom.domain.ports import AuthorityFigures, Statistics
+from strongroom.kernel.time import from_microseconds, to_microseconds
+from strongroom.storage.engine import Connection, Row
 from strongroom.storage.pending import Pending
+from strongroom.storage.repositories.rows import instant_of
 from strongroom.storage.statements import Statement, sa, tables
 
 _NEVER: Final = (1 << 63) - 1
@@ -50,9 +51,30 @@ def _jobs(_: str) -> sa.Executable:
     )
 
 
+def _authorities(_: str) -> sa.Executable:
+    # Without the list itself, which may have megabytes.
+    authorities, configurations, crls = tables.authorities.c, tables.configurations.c, tables.crls.c
+    return (
+        sa.select(
+            configurations.name,
+            authorities.generation,
+            authorities.key_id,
+            authorities.not_after,
+            authorities.revoked_at,
+            authorities.crl_number,
+            crls.next_update,
+        )
+        .join_from(tables.authorities, tables.configurations, configurations.pk == authorities.configuration_pk)
+        .join(tables.crls, crls.authority_pk == authorities.pk, isouter=True)
+        .where(authorities.not_after.is_not(None))
+        .order_by(authorities.configuration_pk, authorities.generation.desc())
+    )
+
+
 _EXPIRING: Final = Statement("statistics.expiring", _expiring)
 _OVERDUE: Final = Statement("statistics.overdue", _overdue)
 _JOBS: Final = Statement("statistics.jobs", _jobs)
+_AUTHORITIES: Final = Statement("statistics.authorities", _authorities)
 
 
 class SqlStatistics:
@@ -74,8 +96,21 @@ class SqlStatistics:
             rotations_failed=trouble.get("failed", 0),
             rotations_blocked=trouble.get("blocked", 0),
             jobs={(row[0], JobState(row[1])): row[2] for row in self._connection.rows(_JOBS)},
+            authorities=tuple(_figures(row) for row in self._connection.rows(_AUTHORITIES)),
         )
 
     def _count_expiring(self, after: int, until: int) -> int:
         row = self._connection.row(_EXPIRING, after=after, until=until)
         return 0 if row is None else int(row[0])
+
+
+def _figures(row: Row) -> AuthorityFigures:
+    return AuthorityFigures(
+        name=row[0],
+        generation=row[1],
+        key_id=row[2],
+        not_after=from_microseconds(row[3]),
+        is_revoked=row[4] is not None,
+        crl_number=row[5],
+        crl_next_update=instant_of(row[6]),
+    )
