@@ -13,4 +13,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kill-seed", type=int, default=1, help="seed of the moments of the kills (1)")
     group.addoption("--secrets", type=int, default=1_000_000, help="secrets in the store whose lists are timed")
     group.addoption("--revoked", type=int, default=100_000, help="entries of the revocation list (100,000)")
+    group.addoption("--template-cases", type=int, default=10_000, help="template cases against OpenBao (10,000)")
     group.addoption("--fuzz-minutes", type=float, default=60, help="minutes of fuzzing over the whole API (60)")

