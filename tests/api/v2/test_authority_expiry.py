@@ -1,4 +1,4 @@
-"""What is told of authorities whose certificate or revocation list is about to end, and what is forgotten then."""
+"""How long authorities live, what is told of them and their lists before the end, and what is forgotten then."""
 
 from __future__ import annotations
 
@@ -227,3 +227,18 @@ def test_certificates_that_ended_a_month_ago_are_forgotten(server: InProcess) ->
     assert issued(older) is None
     assert issued(newer) is not None
     assert server.request("POST", f"{kept}/versions", {}).status == 201
+
+
+# --- how long a rotated authority lives
+
+
+def test_a_rotated_authority_lives_as_its_max_ttl_says_whatever_it_was_signed_with(server: InProcess) -> None:
+    assert create_root(server).status == 201
+    assert create_intermediate(server, max_ttl="2400h").status == 201
+    signed = sign(server, ttl="1200h")
+    assert signed.status == 201, signed.raw
+
+    rotated = act(server, "issuing", "rotate_intermediate")
+
+    assert rotated.status == 201, rotated.raw
+    assert rotated.json["config"]["ttl"] == 2400 * 3600
