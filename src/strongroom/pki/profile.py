@@ -88,16 +88,12 @@ class Profile:
     """What a template asks of every certificate; only `profile_of` makes one outside of tests.
 
     Attributes:
-        certificate_authority: name of the issuing CA.
-        allowed_secret_groups: ids of the only groups that its certificates may be in; none means any.
         max_ttl: longest life; ``None`` leaves it to the CA.
         ttl: life when the request names none.
         key: kind of the keys that are generated, and the least that a CSR must bring.
         not_before: how far back-dated.
     """
 
-    certificate_authority: str = ""
-    allowed_secret_groups: tuple[str, ...] = ()
     max_ttl: timedelta | None = None
     ttl: timedelta | None = None
     allowed_domains: tuple[str, ...] = ()
@@ -204,12 +200,9 @@ def _write_request(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def profile_of(document: Mapping[str, Any]) -> Profile:
     """Return the rules in a document that `parse_template` or `patch_template` made."""
-    groups = document.get("allowed_secret_groups", "")
     settings: dict[str, Any] = {name: document[name] for name in _PLAIN}
     settings |= {name: tuple(document[name]) for name in (*_LISTS, *SUBJECT_MEMBERS)}
     return Profile(
-        certificate_authority=document["certificate_authority"],
-        allowed_secret_groups=tuple(group.strip() for group in groups.split(",") if group.strip()),
         max_ttl=timedelta(seconds=document["max_ttl_seconds"]) or None,
         ttl=timedelta(seconds=document["ttl_seconds"]) or None,
         not_before=timedelta(seconds=document["not_before_duration_seconds"]),

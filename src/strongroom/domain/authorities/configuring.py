@@ -23,7 +23,7 @@ from strongroom.domain.authorities.context import (
 from strongroom.domain.authorities.crls import Crls
 from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind
-from strongroom.domain.authorities.signing import Action, Signing
+from strongroom.domain.authorities.signing import Action, Signing, names_of_children
 from strongroom.domain.authorities.templates import AUTHORITY
 from strongroom.domain.authorities.token_keys import (
     CRYPTO_KEY,
@@ -91,11 +91,7 @@ class AuthorityConfigurations:
 
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
         """Return the CAs below it and the templates that issue with it."""
-        children = [
-            f"the intermediate CA {item.name}"
-            for item in unit.configurations.of_kind(ConfigKind.PRIVATE_CA)
-            if is_child(item, configuration)
-        ]
+        children = [f"the intermediate CA {name}" for name in names_of_children(unit, configuration)]
         templates = [
             f"the certificate template {item.name}"
             for item in unit.configurations.of_kind(ConfigKind.TEMPLATE)
@@ -261,9 +257,3 @@ class AuthorityConfigurations:
             issuer=inspect_certificate(certificate).issuer,
             data=data,
         )
-
-
-def is_child(item: Configuration, parent: Configuration) -> bool:
-    """Tell whether an intermediate is signed, or is to be signed, by a CA of this instance."""
-    document = item.document
-    return document.get("signing_method") == "internal" and document.get("issuer") == parent.name

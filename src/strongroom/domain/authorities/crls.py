@@ -19,11 +19,11 @@ from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Done, Step, new_job
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import ErrorCode, NotFound, Unavailable
+from strongroom.pki.authority import DEFAULT_CRL_EXPIRY
 from strongroom.pki.crl import build_crl
 from strongroom.pki.extensions import read_key_id
 
 RENEW: Final = "crl.renew"
-DEFAULT_LIFE: Final = timedelta(hours=72)
 _AT_LEAST_LEFT: Final = 4
 """A list is renewed when less than one part in so many of its life is left."""
 _BATCH: Final = 50
@@ -163,7 +163,7 @@ class CrlRenewal:
     def enqueue_due(self, unit: Unit, now: datetime) -> int:
         """Queue a job for each list that needs one."""
         new = 0
-        for authority_id in unit.authorities.crls_due(now + DEFAULT_LIFE / _AT_LEAST_LEFT, _BATCH):
+        for authority_id in unit.authorities.crls_due(now + DEFAULT_CRL_EXPIRY / _AT_LEAST_LEFT, _BATCH):
             configuration = _configuration(unit, authority_id)
             # The store knows when a list lapses, not how long it lived: one with a short life is not due yet.
             if configuration is None or self._crls.fresh(unit, configuration, authority_id) is not None:
@@ -183,7 +183,7 @@ class CrlRenewal:
 
 def life_of(configuration: Configuration) -> timedelta:
     """Return how long a list of the CA is valid."""
-    seconds = configuration.document.get("crl_expiry_seconds") or DEFAULT_LIFE.total_seconds()
+    seconds = configuration.document.get("crl_expiry_seconds") or DEFAULT_CRL_EXPIRY.total_seconds()
     return timedelta(seconds=seconds)
 
 

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from strongroom.domain.access.principals import SYSTEM
 from strongroom.domain.authorities.context import AuthorityContext
-from strongroom.domain.authorities.crls import DEFAULT_LIFE, RENEW
+from strongroom.domain.authorities.crls import RENEW
 from strongroom.domain.authorities.model import Authority, AuthorityId, Crl
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.jobs.model import ENDED, Job, JobQuery
 from strongroom.domain.jobs.steps import Commit, Done, Ended, Step, Waiting, new_job
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.time import format_rfc3339, from_microseconds, to_microseconds
+from strongroom.pki.authority import DEFAULT_CRL_EXPIRY
 from strongroom.pki.formats import serial_text
 
 WATCH_CERTIFICATE: Final = "authority.watch"
@@ -109,7 +110,7 @@ class CrlWatch:
     def enqueue_due(self, unit: Unit, now: datetime) -> int:
         """Queue the watch of every list that should have been renewed by now."""
         new = 0
-        for authority_id in unit.authorities.crls_due(now + DEFAULT_LIFE / _CRL_PART, _BATCH):
+        for authority_id in unit.authorities.crls_due(now + DEFAULT_CRL_EXPIRY / _CRL_PART, _BATCH):
             crl = unit.authorities.find_crl(authority_id)
             if crl is None or not _is_late(crl, now):
                 continue

@@ -338,13 +338,18 @@ def _revoke(unit: Unit, authority: Authority, at: datetime) -> None:
     unit.authorities.save(replace(authority, revoked_at=at))
 
 
-def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
-    """Refuse to rotate a CA that other CAs hang on: they would keep its old certificate above them."""
-    children = [
+def names_of_children(unit: ReadUnit, configuration: Configuration) -> list[str]:
+    """Return the intermediates that a CA of this instance signed, or is to sign."""
+    return [
         item.name
         for item in unit.configurations.of_kind(ConfigKind.PRIVATE_CA)
         if item.document.get("signing_method") == "internal" and item.document.get("issuer") == configuration.name
     ]
+
+
+def _refuse_parents(unit: ReadUnit, configuration: Configuration) -> None:
+    """Refuse to rotate a CA that other CAs hang on: they would keep its old certificate above them."""
+    children = names_of_children(unit, configuration)
     outside = any(
         unit.authorities.has_issued(item.id, kind)
         for item in unit.authorities.generations(configuration.id)

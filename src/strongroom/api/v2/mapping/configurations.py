@@ -20,6 +20,7 @@ from strongroom.api.v2.schemas.templates import (
     PrivateCertificateConfigurationTemplateMetadata,
 )
 from strongroom.domain.authorities.facts import AuthorityFacts
+from strongroom.domain.authorities.templates import allowed_groups
 from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.kernel.time import format_rfc3339
 
@@ -88,11 +89,10 @@ def configuration_full(
 def certificate_template(configuration: Configuration) -> dict[str, Any]:
     """Return what those who may issue with a template see of it."""
     document = configuration.document
-    groups = document.get("allowed_secret_groups") or ""
     return {
         "name": configuration.name,
         "certificate_authority": document["certificate_authority"],
-        "allowed_secret_groups": [group.strip() for group in groups.split(",") if group.strip()],
+        "allowed_secret_groups": list(allowed_groups(configuration)),
         "rules": _chosen(document, _RULES),
     }
 
