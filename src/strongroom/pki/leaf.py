@@ -175,7 +175,7 @@ def _choose_alt_names(request: LeafRequest, profile: Profile, common_name: str) 
                 hosts_and_emails=joined, addresses=request.ip_sans, uris=request.uri_sans, others=request.other_sans
             )
         )
-    listed = request_alt_names(request.csr, field="csr")
+    listed = list(dict.fromkeys(request_alt_names(request.csr, field="csr")))
     if request.exclude_cn_from_sans or not looks_like_name(common_name):
         return listed
     own = build_hosts_and_emails(join_common_name(common_name, (), exclude=False))

@@ -304,6 +304,12 @@ def test_a_request_without_a_common_name_leaves_it_to_the_body() -> None:
     assert _alt_names(_draft(csr=to_csr_pem(CSR), exclude_cn_from_sans=True))[0] == "Csr.example.com"
 
 
+def test_a_name_that_a_request_lists_twice_is_there_once() -> None:
+    sans = x509.SubjectAlternativeName([x509.DNSName(name) for name in ("a.example.com", "b.example.com") * 2])
+    draft = _draft(csr=to_csr_pem(to_csr(KEY, extensions=[(sans, False)])))
+    assert _alt_names(draft) == ["www.example.com", "a.example.com", "b.example.com"]
+
+
 @pytest.mark.parametrize("name", ["a\x00.example.com", "a b.example.com", ""])
 def test_names_of_a_request_that_cannot_be_shown_are_refused(name: str) -> None:
     sans = x509.SubjectAlternativeName([x509.DNSName(name)])
