@@ -125,13 +125,13 @@ def _read_outcome(pem: str) -> Outcome:
         listed = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         listed = []
-    # Roles back-date by 30 seconds, as templates do.
+    # Roles back-date by 30 seconds, as templates do. The peer looks at the clock twice, so that a second may be lost.
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc - timedelta(seconds=30)
     return Outcome(
         allowed=True,
         common_name=find_common_name(certificate.subject),
         alt_names=list_alt_names(listed),
-        life=int(life.total_seconds()),
+        life=round(life.total_seconds() / 60) * 60,
     )
 
 
