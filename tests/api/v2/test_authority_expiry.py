@@ -241,4 +241,5 @@ def test_a_rotated_authority_lives_as_its_max_ttl_says_whatever_it_was_signed_wi
     rotated = act(server, "issuing", "rotate_intermediate")
 
     assert rotated.status == 201, rotated.raw
-    assert rotated.json["config"]["ttl"] == 2400 * 3600
+    end = START_OF_TESTS + timedelta(hours=2400)
+    assert rotated.json["config"]["data"]["expiration"] == int(end.timestamp())
