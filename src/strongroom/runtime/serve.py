@@ -162,6 +162,12 @@ class _Server(uvicorn.Server):
         if self._beside is not None:
             await self._beside.begin()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done all the time; tell whether to stop."""
+        if self._beside is not None:
+            await self._beside.tick(counter)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests in flight finish, then stop."""
         if self._beside is not None:
@@ -187,6 +193,10 @@ class _Beside:
         self._config.load()
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=[self._listener])
+
+    async def tick(self, counter: int) -> None:
+        """Write today's date above answers."""
+        await self._server.on_tick(counter)
 
     async def end(self) -> None:
         """Let requests in flight finish, then stop."""

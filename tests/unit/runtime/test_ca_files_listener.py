@@ -57,6 +57,8 @@ def test_ca_files_are_served_without_tls_and_nothing_else(tmp_path: Path) -> Non
     assert (short_status, by_short_path) == (200, certificate)
     assert (crl_status, crl_headers["content-type"]) == (200, "application/pkix-crl")
     assert "max-age" in crl_headers["cache-control"]
+    # Caches count from it.
+    assert "date" in crl_headers
     assert others == [404] * 4
     assert stopped == 0
 
