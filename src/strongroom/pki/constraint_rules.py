@@ -51,9 +51,13 @@ def _constraints(certificate: x509.Certificate) -> x509.NameConstraints | None:
 
 
 def _is_within(name: x509.GeneralName, constraints: x509.NameConstraints) -> bool:
-    if any(_matches(name, base) for base in constraints.excluded_subtrees or () if type(base) is type(name)):
-        return False
+    excluded = [base for base in constraints.excluded_subtrees or () if type(base) is type(name)]
     permitted = [base for base in constraints.permitted_subtrees or () if type(base) is type(name)]
+    if isinstance(name, x509.UniformResourceIdentifier) and (excluded or permitted) and not _host_of(name.value):
+        # RFC 5280 section 4.2.1.10: one without a host is refused wherever hosts are constrained.
+        return False
+    if any(_matches(name, base) for base in excluded):
+        return False
     return not permitted or any(_matches(name, base) for base in permitted)
 
 
@@ -64,10 +68,18 @@ def _matches(name: x509.GeneralName, base: x509.GeneralName) -> bool:
         case x509.RFC822Name(), x509.RFC822Name():
             return _matches_mailbox(name.value, base.value)
         case x509.UniformResourceIdentifier(), x509.UniformResourceIdentifier():
-            return _matches_host(urlsplit(name.value).hostname or "", base.value)
+            return _matches_host(_host_of(name.value), base.value)
         case x509.IPAddress(), x509.IPAddress():
             return _is_in_network(name.value, base.value)
     return name == base
+
+
+def _host_of(uri: str) -> str:
+    try:
+        return urlsplit(uri).hostname or ""
+    except ValueError:
+        # Brackets without an address in them: whatever host that is meant to be.
+        return ""
 
 
 def _is_in_network(address: object, network: object) -> bool:

@@ -79,6 +79,15 @@ def test_permitted_and_excluded_names_are_opposites(
     assert outcome(name, authority(excluded=[base])) == ("fail" if is_within else "pass")
 
 
+@pytest.mark.parametrize("uri", ["https://[zz/", "urn:example:a", "https:///x"])
+def test_a_uri_without_a_host_is_outside_of_all_constraints_on_hosts(uri: str) -> None:
+    base = URI(".example.com")
+
+    assert outcome(URI(uri), authority(permitted=[base])) == "fail"
+    assert outcome(URI(uri), authority(excluded=[base])) == "fail"
+    assert outcome(URI(uri), authority(excluded=[DNS("example.com")])) == "pass"
+
+
 def test_other_kinds_than_the_constrained_one_are_free() -> None:
     assert outcome(EMAIL("a@example.org"), authority(permitted=[DNS("example.com")])) == "pass"
 
