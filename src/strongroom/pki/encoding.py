@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from strongroom.pki.draft import CertifiedKey
+from strongroom.pki.raw import read_certificate
 
 Certificate = x509.Certificate
 SigningRequest = x509.CertificateSigningRequest
@@ -27,6 +28,16 @@ def load_own_certificate(der: bytes) -> Certificate:
 def subject_of(certificate: Certificate) -> x509.Name:
     """Return the subject of a CA certificate, which others may have made in their own way."""
     return certificate.subject
+
+
+def has_same_subject(one: Certificate, other: Certificate) -> bool:
+    """Tell whether two certificates are for the same name, written the same way: byte by byte, as clients compare."""
+    return read_certificate(one).subject == read_certificate(other).subject
+
+
+def is_named_by(issuer: Certificate, certificate: Certificate) -> bool:
+    """Tell whether a certificate names another one as its issuer."""
+    return certificate.issuer == issuer.subject
 
 
 def load_own_request(der: bytes) -> SigningRequest:

@@ -8,7 +8,7 @@ from typing import Final
 
 from strongroom.domain.authorities.addresses import Addresses
 from strongroom.domain.authorities.keys import AuthorityKeys
-from strongroom.domain.authorities.model import Authority
+from strongroom.domain.authorities.model import Authority, IssuedKind
 from strongroom.domain.change import Overtaken
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.limits import Limits
@@ -19,7 +19,7 @@ from strongroom.kernel.errors import ErrorCode, Internal, Invalid
 from strongroom.kernel.value import value
 from strongroom.pki.armor import encode_pem
 from strongroom.pki.draft import Issuer
-from strongroom.pki.encoding import Certificate, load_own_certificate, subject_of
+from strongroom.pki.encoding import Certificate, has_same_subject, load_own_certificate, subject_of
 
 SIGNING_REQUIRED: Final = "signing_required"
 SIGNED_CERTIFICATE_REQUIRED: Final = "signed_certificate_required"
@@ -123,6 +123,7 @@ def require_able(named: NamedAuthority, now: datetime, *, field: str | None = No
         )
 
 
+_KEPT_BY_OTHERS: Final = (IssuedKind.LEAF, IssuedKind.CA, IssuedKind.SIGNED_CSR)
 _HINTS: Final = {
     SIGNING_REQUIRED: "Have it signed with the action sign_intermediate on its parent.",
     SIGNED_CERTIFICATE_REQUIRED: "Sign its CSR outside and add the certificate with the action set_signed.",
@@ -172,6 +173,23 @@ def hold_unchanged(unit: ReadUnit, configuration: Configuration) -> None:
     now = unit.configurations.find_for_update(configuration.id)
     if now is None or now.row_version != configuration.row_version:
         raise changed_meanwhile()
+
+
+def require_same_name(unit: ReadUnit, before: Authority, after: Authority) -> None:
+    """Refuse another name for an authority that has issued: whoever has a certificate of it looks for its list by name.
+
+    Raises:
+        Invalid: ``state_forbids``.
+    """
+    if before.certificate is None or has_same_subject(certificate_of(before), certificate_of(after)):
+        return
+    if any(unit.authorities.has_issued(before.id, kind) for kind in _KEPT_BY_OTHERS):
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            "The certificate has another subject than the present one of the certificate authority, which has issued "
+            "under that name: nobody could learn any more which of its certificates are revoked.",
+            hint="Have the same subject signed again, or make a new certificate authority.",
+        )
 
 
 def require_unrevoked(unit: ReadUnit, authority: Authority) -> None:

@@ -21,7 +21,7 @@ from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import NotFound, Unavailable
 from strongroom.kernel.value import value
 from strongroom.pki.draft import new_serial, serial_hex, sign_draft
-from strongroom.pki.encoding import certificate_der
+from strongroom.pki.encoding import certificate_der, is_named_by
 from strongroom.pki.keys import KeySpec
 from strongroom.pki.ocsp import (
     MALFORMED_REQUEST,
@@ -226,6 +226,9 @@ def _outcome(issued: Issued | None) -> OcspOutcome:
 
 
 def _is_good(signer: OcspSigner, authority: Authority, now: datetime) -> bool:
+    if not is_named_by(certificate_of(authority), load_certificate(signer.certificate)):
+        # The authority was signed again under another name.
+        return False
     if authority.not_after is not None and signer.not_after >= authority.not_after:
         # None lives longer than its authority: the last one serves to the end.
         return signer.not_after > now

@@ -22,6 +22,7 @@ from strongroom.domain.authorities.context import (
     hold_unchanged,
     pem_of,
     require_able,
+    require_same_name,
     require_unchanged,
     require_unrevoked,
 )
@@ -153,7 +154,9 @@ class Signing:
             now = unit.authorities.find(child.authority.id)
             if now is None or now.revoked_at is not None or now.serial != child.authority.serial:
                 raise changed_meanwhile()
+            require_same_name(unit, now, signed.authority)
             signed.record(unit)
+            unit.authorities.want_crl(now.id)
             return values
 
         return Change(commit)
@@ -219,9 +222,11 @@ class Signing:
         )
 
         def commit(unit: Unit) -> Mapping[str, Any]:
+            hold_unchanged(unit, configuration)
             now = unit.authorities.find_for_update(authority.id)
             if now is None or now.serial != authority.serial:
                 raise changed_meanwhile()
+            require_same_name(unit, now, signed)
             unit.authorities.save(signed)
             unit.authorities.want_crl(authority.id)
             return {"certificate": values["certificate"]}
