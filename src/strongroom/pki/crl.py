@@ -8,7 +8,6 @@ Source: RFC 5280 section 5.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -27,7 +26,6 @@ _EXPLICIT_0: Final = 0xA0
 _REASON_CODE: Final = bytes.fromhex("0603551d15")
 _AUTHORITY_KEY_ID: Final = bytes.fromhex("0603551d23")
 _CRL_NUMBER: Final = bytes.fromhex("0603551d14")
-_PEM_LINE: Final = 64
 
 
 def entry_der(serial: int, at: datetime, reason: x509.ReasonFlags | None = None) -> bytes:
@@ -111,13 +109,6 @@ def build_crl(
 
 def _extension(oid: bytes, content: bytes) -> bytes:
     return der.encode_sequence(oid, der.encode_element(der.OCTET_STRING, content))
-
-
-def crl_to_pem(crl: bytes) -> str:
-    """Return a list in PEM form."""
-    text = base64.b64encode(crl).decode()
-    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-    return "\n".join(["-----BEGIN X509 CRL-----", *lines, "-----END X509 CRL-----", ""])
 
 
 def read_crl_number(crl: bytes) -> int:

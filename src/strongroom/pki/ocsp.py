@@ -35,7 +35,6 @@ REQUEST_MEDIA_TYPE: Final = "application/ocsp-request"
 ANSWER_MEDIA_TYPE: Final = "application/ocsp-response"
 
 MALFORMED_REQUEST: Final = bytes.fromhex("30030a0101")
-INTERNAL_ERROR: Final = bytes.fromhex("30030a0102")
 TRY_LATER: Final = bytes.fromhex("30030a0103")
 UNAUTHORIZED: Final = bytes.fromhex("30030a0106")
 """Unsigned answers of RFC 6960 section 4.2.1. The last one is for certificates of authorities that are not served

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from strongroom.kernel.clock import SystemClock
 from strongroom.pki import der
-from strongroom.pki.crl import build_crl, crl_to_pem, entry_der, read_crl_number
+from strongroom.pki.armor import encode_pem
+from strongroom.pki.crl import build_crl, entry_der, read_crl_number
 from strongroom.pki.draft import Draft, Issuer, SigningKey, sign_draft, signature_hash
 from strongroom.runtime.lint_rules import crl_findings
 from tests.factories.certificates import ec_key, rsa_key
@@ -198,7 +199,7 @@ def test_what_is_no_list_has_no_number(data: bytes) -> None:
 def test_the_pem_form_is_the_one_the_library_writes() -> None:
     for entries in ([], [entry_der(1, NOW)], [entry_der(serial, NOW) for serial in range(1, 50)]):
         encoded = _build(entries)
-        assert crl_to_pem(encoded).encode() == x509.load_der_x509_crl(encoded).public_bytes(Encoding.PEM)
+        assert encode_pem(encoded, "X509 CRL").encode() == x509.load_der_x509_crl(encoded).public_bytes(Encoding.PEM)
 
 
 class _TokenKey(ec.EllipticCurvePrivateKey):
@@ -250,7 +251,7 @@ def test_openssl_accepts_the_list_and_sees_who_is_on_it(
     issuer = Issuer(subject=root.subject, key=key)
     entry = entry_der(3, now, x509.ReasonFlags.key_compromise)
     encoded = build_crl(issuer, key_id=key_id, number=9, this_update=now, next_update=now + DAY, entries=[entry])
-    (tmp_path / "crl.pem").write_text(crl_to_pem(encoded))
+    (tmp_path / "crl.pem").write_text(encode_pem(encoded, "X509 CRL"))
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([openssl, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
