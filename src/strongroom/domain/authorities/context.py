@@ -55,10 +55,15 @@ class AuthorityContext:
 
 @value
 class NamedAuthority:
-    """A CA configuration with one of its certificates."""
+    """A CA configuration with one of its certificates.
+
+    Attributes:
+        is_cut_off: a CA above it was revoked.
+    """
 
     configuration: Configuration
     authority: Authority
+    is_cut_off: bool = False
 
 
 def current_of(unit: ReadUnit, configuration: Configuration) -> NamedAuthority:
@@ -66,7 +71,20 @@ def current_of(unit: ReadUnit, configuration: Configuration) -> NamedAuthority:
     generations = unit.authorities.generations(configuration.id)
     if not generations:
         raise Internal(ErrorCode.INTERNAL, f"configuration {configuration.id} has no authority")
-    return NamedAuthority(configuration=configuration, authority=generations[0])
+    newest = generations[0]
+    return NamedAuthority(configuration=configuration, authority=newest, is_cut_off=_is_cut_off(unit, newest))
+
+
+def _is_cut_off(unit: ReadUnit, authority: Authority) -> bool:
+    # A root cannot be revoked, so nothing is looked up where there is nothing else above.
+    while authority.issuer is not None and len(authority.chain) > 1:
+        above = unit.authorities.find(authority.issuer)
+        if above is None:
+            return False
+        if above.revoked_at is not None:
+            return True
+        authority = above
+    return False
 
 
 def certificate_of(authority: Authority) -> Certificate:
@@ -120,6 +138,14 @@ def require_able(named: NamedAuthority, now: datetime, *, field: str | None = No
             f"The certificate authority {configuration.name} cannot sign: its status is {state}.",
             field=field,
             hint=_HINTS[state],
+        )
+    if named.is_cut_off:
+        raise Invalid(
+            ErrorCode.STATE_FORBIDS,
+            f"The certificate authority {configuration.name} cannot sign: one above it was revoked, so nobody would "
+            "trust what it signs.",
+            field=field,
+            hint=_HINTS[REVOKED],
         )
 
 
@@ -193,11 +219,11 @@ def require_same_name(unit: ReadUnit, before: Authority, after: Authority) -> No
 
 
 def require_unrevoked(unit: ReadUnit, authority: Authority) -> None:
-    """Refuse a commit if the authority that signed was revoked, rotated or deleted meanwhile.
+    """Refuse a commit if the authority that signed, or one above it, was revoked, signed again or deleted meanwhile.
 
     Raises:
         Conflict: ``stale_version``.
     """
     now = unit.authorities.find(authority.id)
-    if now is None or now.revoked_at is not None or now.serial != authority.serial:
+    if now is None or now.revoked_at is not None or now.serial != authority.serial or _is_cut_off(unit, now):
         raise changed_meanwhile()
