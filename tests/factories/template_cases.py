@@ -222,7 +222,7 @@ def _broken_rules(draft: Draft, profile: Profile) -> Iterator[Cause]:
 
 _LABEL: Final = "[A-Za-z0-9\u00fc](?:[A-Za-z0-9\u00fc-]*[A-Za-z0-9\u00fc])?"
 _PLAIN_HOST: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
-_PLAIN_EMAIL: Final = re.compile(rf"[A-Za-z0-9.]+@{_LABEL}(?:\.{_LABEL})*")
+_PLAIN_EMAIL: Final = re.compile(rf"[A-Za-z0-9.-]+@{_LABEL}(?:\.{_LABEL})*")
 _LOCAL_WILDCARDS: Final = ("*.localhost", "*.localdomain")
 _LEFT_OUT: Final = "the peer leaves out names with underscores without a word"
 _NAME_RULES: Final = ("alt_names", "name_syntax", "enforce_hostnames")
@@ -257,6 +257,8 @@ def _common_name_trouble(text: str) -> str:
         return "an international word alone names a person or a thing, not a host"
     if text.rpartition(".")[2].isdigit():
         return "a common name with a number at its end is no host name"
+    if "@" in text and not _is_plain(text.replace("_", "")):
+        return "a common name that is no address of a host is none of the alternative names"
     return ""
 
 
@@ -323,7 +325,7 @@ def _explain_refusal(case: Case, ours: Outcome, peer: Outcome) -> tuple[str, ...
 
 def _explain_cause(cause: Cause, case: Case, peer: Outcome) -> str:
     template, request = case.template, case.request
-    text, host = cause.value, cause.value.rpartition("@")[2]
+    text = cause.value
     if cause.rule in _NAME_RULES and not _is_plain(text):
         return "a name must have the form of one"
     if "_" in text and text not in {name for _, name in peer.alt_names} | {peer.common_name}:
@@ -336,13 +338,19 @@ def _explain_cause(cause: Cause, case: Case, peer: Outcome) -> str:
         return "members that the CSR overrules must have their form as well"
     if cause.rule == "allowed_uri_sans" and not text.startswith(text.partition(":")[0].lower()):
         return "the scheme of a URI is compared as it stands"
-    if cause.rule == "allowed_domains":
-        if text.lower() in _LOCAL_WILDCARDS and not template.get("allow_subdomains"):
-            return "a wildcard below localhost is a subdomain"
-        globs = [entry.lower() for entry in template["allowed_domains"] if "*" in entry and "@" not in entry]
-        fitting = [entry for entry in globs if fnmatchcase(text.lower(), entry)]
-        if "@" in text and fitting and not any(fnmatchcase(host.lower(), entry) for entry in fitting):
-            return "a glob without @ must fit the host part of an address"
+    return _explain_unlisted(text, template) if cause.rule == "allowed_domains" else ""
+
+
+def _explain_unlisted(text: str, template: Mapping[str, Any]) -> str:
+    host = text.rpartition("@")[2]
+    if text.lower() in _LOCAL_WILDCARDS and not template.get("allow_subdomains"):
+        return "a wildcard below localhost is a subdomain"
+    if host.startswith("."):
+        return "a subdomain has a part in front of the domain"
+    globs = [entry.lower() for entry in template["allowed_domains"] if "*" in entry and "@" not in entry]
+    fitting = [entry for entry in globs if fnmatchcase(text.lower(), entry)]
+    if "@" in text and fitting and not any(fnmatchcase(host.lower(), entry) for entry in fitting):
+        return "a glob without @ must fit the host part of an address"
     return ""
 
 
