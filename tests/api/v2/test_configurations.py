@@ -14,6 +14,7 @@ import pytest
 from strongroom.domain.access.actions import Role
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode
+from strongroom.runtime import lint
 from tests.api.authorities import (
     CONFIGURATIONS,
     INTERMEDIATE,
@@ -625,13 +626,18 @@ def test_a_group_that_the_template_does_not_allow_is_refused(server: InProcess) 
     assert create_certificate(server, secret_group_id=group).status == 201
 
 
-def test_what_the_linter_calls_an_error_is_refused_at_the_level_error(server: InProcess) -> None:
-    make_tree(server, lint_level="error", enforce_hostnames=False, allow_any_name=True)
+def test_what_the_linter_calls_an_error_is_refused_at_the_level_error(
+    server: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tree(server, lint_level="error", allow_any_name=True)
     assert create_certificate(server, "good", common_name="www.example.com").status == 201
+    mistake = {"severity": "error", "code": "example.wrong", "message": "it is wrong"}
+    monkeypatch.setattr(lint.Linter, "lint_certificate", lambda *_: [mistake])
 
-    answer = create_certificate(server, "bad", common_name=f"{'a' * 60}.example.com")
+    answer = create_certificate(server, "bad", common_name="other.example.com")
 
     assert answer.status == 400, answer.raw
     assert {problem["code"] for problem in answer.json["errors"]} == {ErrorCode.LINT_FAILED}
+    assert "example.wrong" in answer.raw.decode()
     assert names(server) == ["leaves", "issuing", "root"]
     assert server.request("GET", "/api/v2/secrets?search=bad").json["total_count"] == 0
