@@ -14,9 +14,10 @@ from tests.soak.template_cases import compare
 def test_templates_allow_what_the_peer_allows_but_for_what_is_meant(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    totals = compare(request.config.getoption("--template-cases"), seed=int(time.time()))
+    seed = int(time.time())
+    totals = compare(request.config.getoption("--template-cases"), seed=seed)
 
     with capsys.disabled():
-        print(json.dumps({**asdict(totals), "failures": len(totals.failures)}, indent=2))  # noqa: T201  (the figures)
+        print(json.dumps({"seed": seed, **asdict(totals), "failures": len(totals.failures)}, indent=2))  # noqa: T201  (the figures)
     assert not totals.failures
     assert totals.allowed > totals.cases / 10
