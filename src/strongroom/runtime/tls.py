@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
+import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -69,7 +73,22 @@ def ensure_server_certificate(
     _keep(directory.tls / "ca.pem", keys.ca_pem)
     if settings.tls_cert_file is not None or settings.http:
         return False
-    names = server_names(settings, instance)
+    with _alone(directory):
+        return _ensure(directory, keys, server_names(settings, instance), now)
+
+
+@contextmanager
+def _alone(directory: DataDir) -> Iterator[None]:
+    """Keep the other workers out: they share the files, start at the same moment and renew at the same moment."""
+    lock = os.open(directory.tls / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _ensure(directory: DataDir, keys: ServerKeys, names: list[str], now: datetime) -> bool:
     both, shown = directory.tls / "server-key.pem", directory.tls / "server.pem"
     found = _still_good(both, names, keys, now)
     if found is not None:
@@ -155,6 +174,11 @@ class ServerTls:
         self._seen = stamp
 
     def _load(self, context: ssl.SSLContext) -> None:
+        # OpenSSL opens the file twice, for the certificate and for the key.
+        with _alone(self._directory) if self._own else nullcontext():
+            self._load_files(context)
+
+    def _load_files(self, context: ssl.SSLContext) -> None:
         try:
             context.load_cert_chain(self._certificate, self._key, password=self._password or _no_password)
         except (OSError, ssl.SSLError, ValueError) as error:

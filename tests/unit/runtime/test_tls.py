@@ -7,6 +7,7 @@ import ssl
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -291,3 +292,11 @@ def test_names_are_told_once_each(place: Place) -> None:
     names = server_names(settings, place.store.instance)
     assert len(names) == len(set(names))
     assert names[0] == "localhost"
+
+
+def test_servers_that_start_at_the_same_moment_share_one_certificate(place: Place) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        started = list(threads.map(lambda _: (place.ensure(), place.tls()), range(24)))
+
+    assert sum(made for made, _ in started) <= 1
+    assert len(started) == 24
