@@ -70,10 +70,10 @@ def ensure_server_certificate(
 
     The key's file is encrypted under a password that lies sealed in the store.
     """
-    _keep(directory.tls / "ca.pem", keys.ca_pem)
-    if settings.tls_cert_file is not None or settings.http:
-        return False
     with _alone(directory):
+        _keep(directory.tls / "ca.pem", keys.ca_pem)
+        if settings.tls_cert_file is not None or settings.http:
+            return False
         return _ensure(directory, keys, server_names(settings, instance), now)
 
 
