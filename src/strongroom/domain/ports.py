@@ -392,6 +392,10 @@ class ConfigurationRepository(Protocol):
         """
         ...
 
+    def touch(self, configuration_id: ConfigurationId) -> None:
+        """Move its row version, so that nobody who relied on it commits any more."""
+        ...
+
     def remove(self, configuration_id: ConfigurationId) -> None:
         """Delete it with its authorities and all they know."""
         ...

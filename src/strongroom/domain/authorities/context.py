@@ -12,7 +12,7 @@ from strongroom.domain.authorities.model import Authority, IssuedKind
 from strongroom.domain.change import Overtaken
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.limits import Limits
-from strongroom.domain.ports import ReadUnit, Storage
+from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.events import Outbox
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Internal, Invalid
@@ -190,8 +190,11 @@ def require_there(unit: ReadUnit, configuration: Configuration) -> None:
         raise changed_meanwhile()
 
 
-def hold_unchanged(unit: ReadUnit, configuration: Configuration) -> None:
-    """Refuse a commit if a CA is not as it was; until the commit, nobody else acts on it, issues or signs with it.
+def hold_unchanged(unit: Unit, configuration: Configuration) -> None:
+    """Refuse a commit if a CA is not as it was, and begin to change what it signs with.
+
+    Until the commit, nobody else acts on it, issues or signs with it; after it, nothing that was prepared with the CA
+    as it was is committed any more.
 
     Raises:
         Conflict: ``stale_version``.
@@ -199,6 +202,7 @@ def hold_unchanged(unit: ReadUnit, configuration: Configuration) -> None:
     now = unit.configurations.find_for_update(configuration.id)
     if now is None or now.row_version != configuration.row_version:
         raise changed_meanwhile()
+    unit.configurations.touch(configuration.id)
 
 
 def require_same_name(unit: ReadUnit, before: Authority, after: Authority) -> None:

@@ -6,10 +6,10 @@ process before the commit that records its serial number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from strongroom.domain.authorities.context import (
@@ -22,11 +22,11 @@ from strongroom.domain.authorities.context import (
     pem_of,
     require_able,
     require_unchanged,
-    require_unrevoked,
 )
 from strongroom.domain.authorities.linting import Linted, Linting, queue_lint
 from strongroom.domain.authorities.model import Issued, IssuedKind
 from strongroom.domain.authorities.templates import AUTHORITY, allowed_groups, profile_of_template
+from strongroom.domain.change import Overtaken
 from strongroom.domain.configurations.model import ConfigKind, Configuration
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.model import Secret
@@ -46,6 +46,8 @@ from strongroom.pki.signing_request import certified_key
 from strongroom.pki.verdicts import HELP_PAGE, Verdict, refusal
 
 TEMPLATE: Final = "certificate_template"
+_KNOWN_FOR: Final = timedelta(seconds=1)
+_KNOWN_MOST: Final = 100
 
 
 @value
@@ -54,6 +56,7 @@ class Leaf:
 
     Attributes:
         payload: members of the payload in the API's spelling.
+        forget: has the next request read template and CA anew.
         linted: what the linter said, or that it is to be asked.
         record: to be called in the unit that stores the payload.
     """
@@ -67,6 +70,7 @@ class Leaf:
     issuer: NamedAuthority
     issued_at: datetime
     linted: Linted
+    forget: Callable[[], object] = field(repr=False)
 
     def record(self, unit: Unit, secret: Secret, version_id: VersionId) -> None:
         """Record the certificate, if what it was made with is still as it was; queue its lint, if it wants one.
@@ -74,8 +78,12 @@ class Leaf:
         Raises:
             Conflict: ``stale_version`` if the template or the authority changed meanwhile.
         """
-        require_unchanged(unit, self.template, self.issuer.configuration)
-        require_unrevoked(unit, self.issuer.authority)
+        # The row version of a CA moves with each of its certificates, and when one above it is revoked.
+        try:
+            require_unchanged(unit, self.template, self.issuer.configuration)
+        except Overtaken:
+            self.forget()
+            raise
         unit.authorities.add_issued(
             Issued(
                 configuration_id=self.issuer.configuration.id,
@@ -115,12 +123,22 @@ class Judged:
         return all(item.verdict != "fail" for item in self.verdicts)
 
 
+@value
+class _Known:
+    """A template with its CA, as they were read."""
+
+    template: Configuration
+    issuer: NamedAuthority
+    at: datetime
+
+
 class Issuance:
     """Makes leaf certificates."""
 
     def __init__(self, context: AuthorityContext, linting: Linting) -> None:
         self._context = context
         self._linting = linting
+        self._known: dict[str, _Known] = {}
 
     def issue(
         self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str], is_automatic: bool = False
@@ -136,7 +154,9 @@ class Issuance:
         Raises:
             Invalid: every broken rule, or the template or CA cannot be used.
         """
-        judged = self.judge(values, group_id=group_id, caller=caller)
+        judged = None if is_automatic else self._judge_by_known(values, group_id=group_id, caller=caller)
+        if judged is None:
+            judged = self.judge(values, group_id=group_id, caller=caller)
         refused = refusal(judged.verdicts)
         if refused is not None:
             raise refused
@@ -156,6 +176,7 @@ class Issuance:
             issuer=judged.issuer,
             issued_at=context.now(),
             linted=linted,
+            forget=partial(self._known.pop, judged.template.name, None),
         )
 
     def judge(
@@ -172,9 +193,41 @@ class Issuance:
         Raises:
             Invalid: the request cannot even be drafted, or the template or CA cannot be used.
         """
+        name = str(values[TEMPLATE])
+        template, issuer = self._context.storage.look(lambda unit: _find(unit, name))
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        self._known[name] = _Known(template=template, issuer=issuer, at=self._context.now())
+        return self._judge(values, template, issuer, group_id=group_id, caller=caller, is_dry=is_dry)
+
+    def _judge_by_known(
+        self, values: Mapping[str, Any], *, group_id: GroupId, caller: Mapping[str, str]
+    ) -> Judged | None:
+        """Judge by template and CA as they were a moment ago: the commit finds out whether they still are.
+
+        Returns ``None`` where they are not known or would refuse: a refusal has to be of now.
+        """
+        known = self._known.get(str(values[TEMPLATE]))
+        if known is None or not timedelta() <= self._context.now() - known.at < _KNOWN_FOR:
+            return None
+        try:
+            judged = self._judge(values, known.template, known.issuer, group_id=group_id, caller=caller)
+        except Invalid:
+            return None
+        return judged if judged.is_allowed else None
+
+    def _judge(
+        self,
+        values: Mapping[str, Any],
+        template: Configuration,
+        issuer: NamedAuthority,
+        *,
+        group_id: GroupId,
+        caller: Mapping[str, str],
+        is_dry: bool = False,
+    ) -> Judged:
         context = self._context
         now = context.now().replace(microsecond=0)
-        template, issuer = context.storage.look(lambda unit: _find(unit, str(values[TEMPLATE])))
         groups = allowed_groups(template)
         if groups and group_id not in groups:
             raise Invalid(

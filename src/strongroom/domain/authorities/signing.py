@@ -29,10 +29,10 @@ from strongroom.domain.authorities.context import (
 from strongroom.domain.authorities.issuing import issuing_of
 from strongroom.domain.authorities.model import Authority, AuthorityId, Issued, IssuedKind
 from strongroom.domain.authorities.token_keys import CRYPTO_KEY, next_in_token, require_unshared
-from strongroom.domain.change import Change
+from strongroom.domain.change import Change, Overtaken
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
 from strongroom.domain.ports import ReadUnit, Unit
-from strongroom.kernel.errors import ErrorCode, Invalid
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid
 from strongroom.kernel.ids import new_uuid
 from strongroom.kernel.value import value
 from strongroom.pki.armor import encode_pem
@@ -244,6 +244,10 @@ class Signing:
             require_able(NamedAuthority(configuration=configuration, authority=generations[0]), at)
             for authority in generations:
                 _revoke(unit, authority, at)
+            # What stands below it is cut off with it.
+            for other in unit.configurations.of_kind(ConfigKind.PRIVATE_CA):
+                if other.id != configuration.id:
+                    unit.configurations.touch(other.id)
             return {"revocation_time_seconds": int(at.timestamp())}
 
         return Change(commit)
@@ -281,7 +285,13 @@ class Signing:
         signed = self.certify(parent, bare, document, renewal_options(certificate_of(present.authority)))
 
         def commit(unit: Unit) -> Mapping[str, Any]:
-            hold_unchanged(unit, configuration)
+            try:
+                hold_unchanged(unit, configuration)
+            except Overtaken as error:
+                if current_of(unit, configuration).authority.id != present.authority.id:
+                    # Rotated by another request: this one came late and must not rotate a second time.
+                    raise Conflict(error.code, error.detail, hint=error.hint) from None
+                raise
             _refuse_parents(unit, configuration)
             require_unrevoked(unit, present.authority)
             require_unshared(unit, made)

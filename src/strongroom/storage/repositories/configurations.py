@@ -90,6 +90,14 @@ _OF_KIND: Final = Statement(
 )
 _ADD: Final = Statement("configurations.add", lambda _: insert_unless_there(tables.configurations))
 _SAVE: Final = Statement("configurations.save", _save)
+_TOUCH: Final = Statement(
+    "configurations.touch",
+    lambda _: (
+        sa.update(tables.configurations)
+        .where(tables.configurations.c.id == sa.bindparam("configuration_id"))
+        .values(row_version=tables.configurations.c.row_version + sa.literal_column("1"))
+    ),
+)
 _REMOVE: Final = Statement(
     "configurations.remove",
     lambda _: sa.delete(tables.configurations).where(tables.configurations.c.id == sa.bindparam("configuration_id")),
@@ -268,6 +276,10 @@ class SqlConfigurations:
             f"The configuration {configuration.name} was changed by somebody else in the meantime; "
             "read it and try again.",
         )
+
+    def touch(self, configuration_id: ConfigurationId) -> None:
+        """Move its row version, so that nobody who relied on it commits any more."""
+        self._connection.run(_TOUCH, configuration_id=configuration_id)
 
     def remove(self, configuration_id: ConfigurationId) -> None:
         """Delete it with its authorities and all they know.

@@ -137,13 +137,12 @@ def test_certificate_of_a_ca_that_was_revoked_meanwhile_is_refused(tree: InProce
     assert tree.request("GET", SECRETS).json["total_count"] == 0
 
 
-def test_certificate_of_the_key_that_a_rotation_replaced_meanwhile_stays_good(
-    tree: InProcess, overtake: Overtake
-) -> None:
+def test_certificate_is_made_again_by_the_key_that_overtook_it(tree: InProcess, overtake: Overtake) -> None:
     signed = overtake(lambda: act(tree, "issuing", Action.ROTATE), 1)
     answer = tree.request("POST", SECRETS, LEAF)
     assert answer.status == 201, answer.raw
-    assert len(signed) == 1
+    assert len(signed) == 2
+    assert signed[0].issuer.authority.id != signed[1].issuer.authority.id
     x509.load_pem_x509_certificate(answer.json["certificate"].encode()).verify_directly_issued_by(
         x509.load_pem_x509_certificate(answer.json["issuing_ca"].encode())
     )
@@ -151,8 +150,9 @@ def test_certificate_of_the_key_that_a_rotation_replaced_meanwhile_stays_good(
         "POST", f"{SECRETS}/{answer.json['id']}/actions", {"action_type": "private_cert_action_revoke_certificate"}
     )
     assert revoked.status == 201
-    listed = x509.load_der_x509_crl(tree.request("GET", LIST, token=None).raw)
-    assert [item.serial_number for item in listed] == [signed[0].serial]
+    of_its_key = f"{LIST}?key={signed[1].issuer.authority.key_id}"
+    listed = x509.load_der_x509_crl(tree.request("GET", of_its_key, token=None).raw)
+    assert [item.serial_number for item in listed] == [signed[1].serial]
 
 
 def test_of_two_rotations_at_once_one_wins(tree: InProcess) -> None:
@@ -169,11 +169,11 @@ def test_of_two_rotations_at_once_one_wins(tree: InProcess) -> None:
 def test_rotation_and_revocation_at_once_leave_no_ca_half_revoked(tree: InProcess, first: Action) -> None:
     changes = {action: prepared(tree, "issuing", action) for action in (Action.REVOKE, Action.ROTATE)}
     commit(tree, changes.pop(first))
-    if first is Action.ROTATE:
-        commit(tree, changes[Action.REVOKE])
-    else:
-        with pytest.raises(Overtaken):
-            commit(tree, changes[Action.ROTATE])
+    (second,) = changes
+    with pytest.raises(Overtaken):
+        commit(tree, changes[second])
+    if second is Action.REVOKE:
+        commit(tree, prepared(tree, "issuing", Action.REVOKE))
     generations = tree.container.services.storage.read(
         lambda unit: unit.authorities.generations(found(tree, "issuing").id)
     )
@@ -207,3 +207,24 @@ def test_list_is_built_with_the_settings_that_its_entries_belong_to(tree: InProc
     built = services(tree).crls.current(before, authority.id)
     assert len(list(x509.load_der_x509_crl(built.der))) == 1
     assert len(list(x509.load_der_x509_crl(tree.request("GET", LIST, token=None).raw))) == 1
+
+
+def test_template_that_became_wider_a_moment_ago_allows_at_once(tree: InProcess) -> None:
+    wanted = {**LEAF, "name": "wide", "common_name": "www.example.com"}
+    assert tree.request("POST", SECRETS, LEAF).status == 201
+    assert tree.request("POST", SECRETS, wanted).status == 400
+    patch(tree, "leaves", allow_any_name=True)
+    assert tree.request("POST", SECRETS, wanted).status == 201
+
+
+def test_template_that_became_narrower_a_moment_ago_refuses_at_once(tree: InProcess) -> None:
+    assert tree.request("POST", SECRETS, LEAF).status == 201
+    patch(tree, "leaves", allow_localhost=False)
+    assert tree.request("POST", SECRETS, {**LEAF, "name": "other"}).status == 400
+
+
+def test_certificates_come_from_the_new_key_right_after_a_rotation(tree: InProcess) -> None:
+    before = tree.request("POST", SECRETS, LEAF).json
+    act(tree, "issuing", Action.ROTATE)
+    after = tree.request("POST", SECRETS, {**LEAF, "name": "other"}).json
+    assert before["issuing_ca"] != after["issuing_ca"]
