@@ -78,7 +78,15 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Stop without any chance to tidy up, as a power cut would."""
+        assert self._process is not None
+        listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         self._end(signal.SIGKILL)
+        # Its children notice only after a while that it is gone, and would go on to serve what is connected.
+        for child in map(int, listed):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        while any(map(_is_alive, listed)):
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Stop and remove everything."""
@@ -166,7 +174,7 @@ class PostgresServer:
             process.kill()
             process.wait()
         if how == signal.SIGKILL:
-            # The children notice by themselves that their parent died; a new start waits for that.
+            # What its children held is let go of a moment later; a new start waits for that.
             self._wait_until_released()
 
     def _wait_until_released(self) -> None:
@@ -230,3 +238,11 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 def database_name(url: str) -> str:
     """Return the database that an address names."""
     return urlsplit(url).path.removeprefix("/")
+
+
+def _is_alive(pid: str) -> bool:
+    """Tell whether a process still runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
