@@ -7,7 +7,7 @@ megabytes, and not every token can hash for every kind of key.
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -40,7 +40,32 @@ class RawSigner(Protocol):
         ...
 
 
-class TokenRsaKey(rsa.RSAPrivateKey):
+class _StaysInToken:
+    """What both kinds of key refuse, and that a copy is the key itself."""
+
+    _name: str
+
+    def private_numbers(self) -> NoReturn:
+        """Refuse: the key never leaves its token."""
+        raise _never_leaves(self._name)
+
+    def private_bytes(
+        self,
+        encoding: Encoding,
+        format: PrivateFormat,  # noqa: A002  (the name is given)
+        encryption_algorithm: KeySerializationEncryption,
+    ) -> NoReturn:
+        """Refuse: the key never leaves its token."""
+        raise _never_leaves(self._name)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class TokenRsaKey(_StaysInToken, rsa.RSAPrivateKey):
     """An RSA key in a token.
 
     Args:
@@ -92,27 +117,8 @@ class TokenRsaKey(rsa.RSAPrivateKey):
         """Refuse: the key only signs."""
         raise _only_signs(self._name)
 
-    def private_numbers(self) -> NoReturn:
-        """Refuse: the key never leaves its token."""
-        raise _never_leaves(self._name)
 
-    def private_bytes(
-        self,
-        encoding: Encoding,
-        format: PrivateFormat,  # noqa: A002  (the name is given)
-        encryption_algorithm: KeySerializationEncryption,
-    ) -> NoReturn:
-        """Refuse: the key never leaves its token."""
-        raise _never_leaves(self._name)
-
-    def __copy__(self) -> TokenRsaKey:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TokenRsaKey:
-        return self
-
-
-class TokenEcKey(ec.EllipticCurvePrivateKey):
+class TokenEcKey(_StaysInToken, ec.EllipticCurvePrivateKey):
     """An EC key in a token.
 
     Args:
@@ -164,25 +170,6 @@ class TokenEcKey(ec.EllipticCurvePrivateKey):
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> NoReturn:
         """Refuse: the key only signs."""
         raise _only_signs(self._name)
-
-    def private_numbers(self) -> NoReturn:
-        """Refuse: the key never leaves its token."""
-        raise _never_leaves(self._name)
-
-    def private_bytes(
-        self,
-        encoding: Encoding,
-        format: PrivateFormat,  # noqa: A002  (the name is given)
-        encryption_algorithm: KeySerializationEncryption,
-    ) -> NoReturn:
-        """Refuse: the key never leaves its token."""
-        raise _never_leaves(self._name)
-
-    def __copy__(self) -> TokenEcKey:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TokenEcKey:
-        return self
 
 
 TokenKey = TokenRsaKey | TokenEcKey

@@ -58,7 +58,6 @@ class Leaf:
         payload: members of the payload in the API's spelling.
         forget: has the next request read template and CA anew.
         linted: what the linter said, or that it is to be asked.
-        record: to be called in the unit that stores the payload.
     """
 
     certificate: Certificate
