@@ -22,6 +22,10 @@ class Limits:
     root_authorities: int = 10
     intermediate_authorities: int = 10
     certificate_templates: int = 10
+    public_authorities: int = 10
+    dns_configurations: int = 10
+    orders_waiting: int = 10_000
+    order_names: int = 100
     versions_kept: int = 50
     locks_per_secret: int = 1000
     lock_attributes_bytes: int = 10_240

@@ -36,6 +36,7 @@ from strongroom.domain.identity.model import (
     User,
 )
 from strongroom.domain.jobs.model import Job, JobQuery, JobState
+from strongroom.domain.orders.repository import OrderRepository
 from strongroom.domain.secrets.model import (
     Lock,
     LockQuery,
@@ -631,6 +632,8 @@ class ReadUnit(Protocol):
     def configurations(self) -> ConfigurationRepository: ...
     @property
     def authorities(self) -> AuthorityRepository: ...
+    @property
+    def orders(self) -> OrderRepository: ...
 
 
 class Unit(ReadUnit, Protocol):

@@ -23,6 +23,7 @@ from strongroom.domain.authorities.keys import AuthorityKeys
 from strongroom.domain.authorities.pins import Pins
 from strongroom.domain.authorities.services import AuthorityServices
 from strongroom.domain.configurations.service import Configurations
+from strongroom.domain.configurations.vault import ConfigurationVault
 from strongroom.domain.engine import Work
 from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.services import IdentityServices
@@ -186,7 +187,10 @@ def build(
             secrets=secrets,
             groups=SecretGroups(clock, limits, identities.generations),
             configurations=Configurations(
-                storage=storage, clock=clock, engines=[authorities.authorities, authorities.templates]
+                storage=storage,
+                clock=clock,
+                vault=ConfigurationVault(keys.keyring),
+                engines=[authorities.authorities, authorities.templates],
             ),
             authorities=authorities,
             authenticator=identities.authenticator,

@@ -91,6 +91,17 @@ def _read_sizes(value: Any) -> tuple[int, ...]:
     return tuple(sorted({known[size] for size in sizes}))
 
 
+def _read_resolvers(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError
+    resolvers = tuple(item.strip() for item in items)
+    for resolver in resolvers:
+        _check_listen(resolver)
+        ipaddress.ip_address(split_listen(resolver)[0])
+    return resolvers
+
+
 def _read_path(value: Any) -> Any:
     # An empty text would become the working directory.
     if isinstance(value, str) and (not value.strip() or "\0" in value):
@@ -142,6 +153,14 @@ class AuditSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     durable_reads: bool = Field(default=False, description="true or false")
+
+
+class DnsSettings(BaseModel):
+    """The ``[dns]`` table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exec_allowed: bool = Field(default=False, description="true or false")
 
 
 class Settings(BaseModel):
@@ -197,7 +216,25 @@ class Settings(BaseModel):
     )
     test_mode: bool = Field(default=False, description="true or false")
     test_clock_offset: _Duration = Field(default=timedelta(), description="a duration up to 36500d, such as 90d")
+    acme_directory_production: Annotated[str, AfterValidator(_check_url)] = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory", description="a URL, without query"
+    )
+    acme_directory_staging: Annotated[str, AfterValidator(_check_url)] = Field(
+        default="https://acme-staging-v02.api.letsencrypt.org/directory", description="a URL, without query"
+    )
+    acme_ca_bundle: _File | None = Field(default=None, description="the path of a PEM file")
+    dns_resolvers: Annotated[tuple[str, ...], BeforeValidator(_read_resolvers)] = Field(
+        default=(), description="HOST:PORT with commas between, such as 192.0.2.53:53,[2001:db8::53]:53"
+    )
+    allow_private_addresses: bool = Field(default=False, description="true or false")
+    cis_url: Annotated[str, AfterValidator(_check_url)] = Field(
+        default="https://api.cis.cloud.ibm.com", description="a URL, without query"
+    )
+    classic_url: Annotated[str, AfterValidator(_check_url)] = Field(
+        default="https://api.softlayer.com/rest/v3.1", description="a URL, without query"
+    )
     audit: AuditSettings = Field(default=AuditSettings(), description="a table with durable_reads")
+    dns: DnsSettings = Field(default=DnsSettings(), description="a table with exec_allowed")
     limits: dict[str, Annotated[int, Field(strict=True, ge=1, le=_MOST)]] = Field(
         default_factory=dict, description=f"whole numbers from 1 to {_MOST}"
     )

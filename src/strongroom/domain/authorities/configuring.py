@@ -74,16 +74,20 @@ class AuthorityConfigurations:
             return self._new_root(new, document, spec)
         return self._new_intermediate(new, document, spec)
 
-    def prepare_patch(self, configuration: Configuration, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    def prepare_patch(
+        self, configuration: Configuration, secrets: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> PreparedConfiguration:
         """Change what the CA writes into certificates from now on, and how it publishes."""
-        return patch_authority(configuration.document, changes)
-
-    def patched(self, unit: Unit, before: Configuration, after: Configuration) -> None:
-        """Have the revocation lists built anew where their making changed."""
+        before, document = configuration.document, patch_authority(configuration.document, changes)
         deciding = ("crl_disable", "crl_expiry_seconds")
-        if any(before.document.get(name) != after.document.get(name) for name in deciding):
+        if all(before.get(name) == document.get(name) for name in deciding):
+            return PreparedConfiguration(document=document)
+
+        def renew_lists(unit: Unit, after: Configuration) -> None:
             for authority in unit.authorities.generations(after.id):
                 unit.authorities.want_crl(authority.id)
+
+        return PreparedConfiguration(document=document, on_commit=renew_lists)
 
     def deleted(self, unit: Unit, configuration: Configuration) -> None:
         """Let go of the secret with the PIN of its token."""

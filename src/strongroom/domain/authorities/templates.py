@@ -48,19 +48,18 @@ class TemplateConfigurations:
         self._context.keys.expect(profile_of(document).key)
         return PreparedConfiguration(document=document, on_commit=on_commit)
 
-    def prepare_patch(self, configuration: Configuration, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    def prepare_patch(
+        self, configuration: Configuration, secrets: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> PreparedConfiguration:
         """Check changes; they count for what is issued from now on."""
         document = patch_template(configuration.document, changes, allow_p224=self._context.allow_p224)
         self._context.keys.expect(profile_of(document).key)
-        return document
+        return PreparedConfiguration(document=document)
 
     def expect_requests(self) -> None:
         """Have keys made ready that the templates of the instance will ask for."""
         for template in self._context.storage.read(lambda unit: unit.configurations.of_kind(ConfigKind.TEMPLATE)):
             self._context.keys.expect(profile_of_template(template).key)
-
-    def patched(self, unit: Unit, before: Configuration, after: Configuration) -> None:
-        """Do nothing: certificates that exist stay as they are."""
 
     def deleted(self, unit: Unit, configuration: Configuration) -> None:
         """Do nothing: nothing hangs on a template that could be deleted."""

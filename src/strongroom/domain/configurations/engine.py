@@ -37,10 +37,12 @@ class PreparedConfiguration:
 
     Attributes:
         document: clear settings, defaults filled in.
+        secrets: settings that only full reads show; they are sealed.
         on_commit: more to check and to write in the same unit, once the configuration is there.
     """
 
     document: Mapping[str, Any]
+    secrets: Mapping[str, Any] | None = field(default=None, repr=False)
     on_commit: Callable[[Unit, Configuration], None] | None = None
 
 
@@ -67,16 +69,19 @@ class ConfigurationEngine(Protocol):
         """
         ...
 
-    def prepare_patch(self, configuration: Configuration, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the changed document; ``None`` values remove.
+    def prepare_patch(
+        self, configuration: Configuration, secrets: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> PreparedConfiguration:
+        """Return the changed settings; ``None`` values remove.
+
+        Args:
+            configuration: as it stands.
+            secrets: its opened settings that only full reads show; empty without any.
+            changes: members that the request gave, in the API's spelling.
 
         Raises:
             Invalid: every broken rule, by field.
         """
-        ...
-
-    def patched(self, unit: Unit, before: Configuration, after: Configuration) -> None:
-        """Write what follows from a change."""
         ...
 
     def deleted(self, unit: Unit, configuration: Configuration) -> None:

@@ -20,6 +20,17 @@ class ConfigType(StrEnum):
     ROOT_CA = "private_cert_configuration_root_ca"
     INTERMEDIATE_CA = "private_cert_configuration_intermediate_ca"
     TEMPLATE = "private_cert_configuration_template"
+    LETS_ENCRYPT = "public_cert_configuration_ca_lets_encrypt"
+    ACME = "public_cert_configuration_ca_acme"
+    DNS_CLOUD_INTERNET_SERVICES = "public_cert_configuration_dns_cloud_internet_services"
+    DNS_CLASSIC_INFRASTRUCTURE = "public_cert_configuration_dns_classic_infrastructure"
+    DNS_RFC2136 = "public_cert_configuration_dns_rfc2136"
+    DNS_CLOUDFLARE = "public_cert_configuration_dns_cloudflare"
+    DNS_ROUTE53 = "public_cert_configuration_dns_route53"
+    DNS_POWERDNS = "public_cert_configuration_dns_powerdns"
+    DNS_AKAMAI = "public_cert_configuration_dns_akamai"
+    DNS_EXEC = "public_cert_configuration_dns_exec"
+    DNS_LEXICON = "public_cert_configuration_dns_lexicon"
 
     @property
     def kind(self) -> ConfigKind:
@@ -29,7 +40,13 @@ class ConfigType(StrEnum):
     @property
     def secret_type(self) -> SecretType:
         """Return the engine that it configures."""
-        return SecretType.PRIVATE_CERT
+        is_public = self.kind in {ConfigKind.PUBLIC_CA, ConfigKind.DNS}
+        return SecretType.PUBLIC_CERT if is_public else SecretType.PRIVATE_CERT
+
+    @property
+    def is_extension(self) -> bool:
+        """Tell whether the contract does not have it: lists show it to callers only that say they know more."""
+        return self not in _OF_CONTRACT
 
 
 class ConfigKind(StrEnum):
@@ -37,13 +54,36 @@ class ConfigKind(StrEnum):
 
     PRIVATE_CA = "private_ca"
     TEMPLATE = "template"
+    PUBLIC_CA = "public_ca"
+    DNS = "dns"
 
 
 _KINDS = {
     ConfigType.ROOT_CA: ConfigKind.PRIVATE_CA,
     ConfigType.INTERMEDIATE_CA: ConfigKind.PRIVATE_CA,
     ConfigType.TEMPLATE: ConfigKind.TEMPLATE,
+    ConfigType.LETS_ENCRYPT: ConfigKind.PUBLIC_CA,
+    ConfigType.ACME: ConfigKind.PUBLIC_CA,
+    ConfigType.DNS_CLOUD_INTERNET_SERVICES: ConfigKind.DNS,
+    ConfigType.DNS_CLASSIC_INFRASTRUCTURE: ConfigKind.DNS,
+    ConfigType.DNS_RFC2136: ConfigKind.DNS,
+    ConfigType.DNS_CLOUDFLARE: ConfigKind.DNS,
+    ConfigType.DNS_ROUTE53: ConfigKind.DNS,
+    ConfigType.DNS_POWERDNS: ConfigKind.DNS,
+    ConfigType.DNS_AKAMAI: ConfigKind.DNS,
+    ConfigType.DNS_EXEC: ConfigKind.DNS,
+    ConfigType.DNS_LEXICON: ConfigKind.DNS,
 }
+_OF_CONTRACT = frozenset(
+    {
+        ConfigType.ROOT_CA,
+        ConfigType.INTERMEDIATE_CA,
+        ConfigType.TEMPLATE,
+        ConfigType.LETS_ENCRYPT,
+        ConfigType.DNS_CLOUD_INTERNET_SERVICES,
+        ConfigType.DNS_CLASSIC_INFRASTRUCTURE,
+    }
+)
 
 
 @value

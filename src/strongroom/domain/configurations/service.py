@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 
 from strongroom.domain.access.actions import Action
@@ -13,6 +13,7 @@ from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.change import Change
 from strongroom.domain.configurations.engine import ConfigurationEngine, NewConfiguration, PreparedConfiguration
 from strongroom.domain.configurations.model import ConfigType, Configuration, ConfigurationQuery
+from strongroom.domain.configurations.vault import ConfigurationVault
 from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.checks import CONFIGURATION_NAME_LENGTHS, check_name
 from strongroom.kernel.clock import Clock
@@ -24,17 +25,25 @@ from strongroom.kernel.value import value
 
 @value
 class Shown:
-    """A configuration with what answers show beside its document."""
+    """A configuration with what answers show beside its document.
+
+    Attributes:
+        secrets: opened settings, for full reads.
+    """
 
     configuration: Configuration
     facts: AuthorityFacts | None = None
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Configurations:
     """Everything that can be done with configurations; the engines know the types."""
 
-    def __init__(self, *, storage: Storage, clock: Clock, engines: Sequence[ConfigurationEngine]) -> None:
+    def __init__(
+        self, *, storage: Storage, clock: Clock, vault: ConfigurationVault, engines: Sequence[ConfigurationEngine]
+    ) -> None:
         self._storage = storage
+        self._vault = vault
         self._clock = clock
         self._engines = {config_type: engine for engine in engines for config_type in engine.config_types}
 
@@ -66,6 +75,7 @@ class Configurations:
             config_type=config_type,
             name=name,
             document=prepared.document,
+            sealed=self._vault.seal(configuration_id, prepared.secrets),
             created_at=at,
             created_by=principal.iam_id,
             updated_at=at,
@@ -107,9 +117,11 @@ class Configurations:
         return found[0]
 
     def show(self, unit: ReadUnit, configuration: Configuration) -> Shown:
-        """Return a configuration as answers show it."""
+        """Return a configuration as full reads show it."""
         facts = self._engine(configuration.config_type).facts(unit, [configuration])
-        return Shown(configuration=configuration, facts=facts.get(configuration.id))
+        return Shown(
+            configuration=configuration, facts=facts.get(configuration.id), secrets=self._vault.open(configuration)
+        )
 
     def page(self, unit: ReadUnit, query: ConfigurationQuery) -> Page[Shown]:
         """Return one page of configurations."""
@@ -130,13 +142,17 @@ class Configurations:
         """
         require_instance(principal, Action.CONFIGURATION_UPDATE)
         engine = self._engine(configuration.config_type)
-        document = engine.prepare_patch(configuration, changes) if changes else configuration.document
+        if not changes:
+            return Change(lambda unit: self.show(unit, configuration))
+        prepared = engine.prepare_patch(configuration, self._vault.open(configuration), changes)
+        sealed = self._vault.seal(configuration.id, prepared.secrets)
 
         def commit(unit: Unit) -> Shown:
-            if not changes:
-                return self.show(unit, configuration)
-            after = unit.configurations.save(replace(configuration, document=document, updated_at=self._clock.now()))
-            engine.patched(unit, configuration, after)
+            after = unit.configurations.save(
+                replace(configuration, document=prepared.document, sealed=sealed, updated_at=self._clock.now())
+            )
+            if prepared.on_commit is not None:
+                prepared.on_commit(unit, after)
             return self.show(unit, after)
 
         return Change(commit)

@@ -1,0 +1,1 @@
+"""Public certificates: configured, ordered over ACME, proved over DNS, renewed in time."""
