@@ -1,0 +1,1 @@
+"""DNS providers, and a look at the DNS as a CA sees it."""
