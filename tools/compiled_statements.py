@@ -15,7 +15,7 @@ from typing import Final
 from strongroom.kernel.result import Sort
 from strongroom.storage import repositories
 from strongroom.storage.compiled import digest_of_sources
-from strongroom.storage.repositories import audit, configurations, jobs, locks, versions
+from strongroom.storage.repositories import audit, configurations, jobs, locks, order_statements, versions
 from strongroom.storage.repositories import identity_statements as identities
 from strongroom.storage.repositories import secret_list_statements as secret_lists
 from strongroom.storage.repositories.secret_list_statements import Filters, Find, Order, Shape, Way
@@ -70,7 +70,7 @@ def _of_factories() -> Iterator[Statement]:
     for size in SIZES:
         yield from (jobs._claim(size), jobs._next_due(size), secret_lists.groups_statement(size))
         yield from (locks._secrets_by_pk(size), locks._lockable_versions(size), locks._names_by_pk(size))
-        yield versions._erase_except(size)
+        yield from (versions._erase_except(size), order_statements.find_many(size))
         for groups in (0, *SIZES):
             yield identities.policies_of_subjects(size, groups)
     for of_version, names in itertools.product((False, True), (0, 1, 2)):

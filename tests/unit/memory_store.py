@@ -158,6 +158,10 @@ class _Purged:
         self.calls += 1
         return 0
 
+    def purge_uses(self, before: datetime, limit: int) -> int:
+        self.calls += 1
+        return 0
+
 
 class MemoryStorage:
     """Runs every unit at once, alone; a unit that raises leaves nothing."""
@@ -170,6 +174,7 @@ class MemoryStorage:
         self.events = _Purged()
         self.identities = _Purged()
         self.authorities = _Purged()
+        self.orders = _Purged()
         self.head = ChainHead(stream)
         self.writes = 0
         self._lock = threading.RLock()

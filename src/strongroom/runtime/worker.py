@@ -41,6 +41,9 @@ _PURGE_BATCH: Final = 1000
 _JOBS_KEPT: Final = timedelta(days=30)
 _ISSUED_KEPT: Final = timedelta(days=30)
 """How long issued certificates are known after their end; revocation lists leave them out from the end on."""
+_ORDERS_KEPT: Final = timedelta(days=30)
+_CA_USES_KEPT: Final = timedelta(days=31)
+"""Longer than any limit of a CA looks back."""
 
 
 class Log(Protocol):
@@ -414,6 +417,8 @@ class _Purge:
         self._all(lambda unit: unit.jobs.purge_ended(now - _JOBS_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.events.purge(now - self._events_kept, _PURGE_BATCH))
         self._all(lambda unit: unit.authorities.purge_issued(now - _ISSUED_KEPT, _PURGE_BATCH))
+        self._all(lambda unit: unit.orders.purge(now - _ORDERS_KEPT, _PURGE_BATCH))
+        self._all(lambda unit: unit.orders.purge_uses(now - _CA_USES_KEPT, _PURGE_BATCH))
         self._storage.write(lambda unit: unit.identities.purge_refresh_tokens(now))
 
     def _all(self, purge: Callable[[Unit], int]) -> None:

@@ -628,3 +628,55 @@ events = Table(
     _text("payload"),
     Index("ix_events_at", "at", "pk"),
 )
+
+orders = Table(
+    "orders",
+    metadata,
+    _pk(),
+    _text("id"),  # of its job; no foreign key: records are cleaned up after jobs are forgotten
+    _text("secret_id"),  # nor here: an order outlives its secret until nothing of it is left in anybody's zone
+    _text("state"),
+    _text("names_key"),
+    _flag("has_records"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _int("row_version"),
+    _text("document"),
+    _sealed("sealed_key", nullable=True),
+    UniqueConstraint("id"),
+    Index("ix_orders_secret_id", "secret_id", "pk"),
+)
+_o = orders.c
+is_open_order = _o.state == literal_column("'open'")
+is_left_order = (_o.state != literal_column("'open'")) & _o.has_records
+is_ended_order = (_o.state != literal_column("'open'")) & ~_o.has_records
+Index("uq_orders_open_names_key", _o.names_key, unique=True, sqlite_where=is_open_order, postgresql_where=is_open_order)
+Index("uq_orders_open_secret_id", _o.secret_id, unique=True, sqlite_where=is_open_order, postgresql_where=is_open_order)
+Index("ix_orders_with_records", _o.pk, _o.id, sqlite_where=is_left_order, postgresql_where=is_left_order)
+Index("ix_orders_ended", _o.updated_at, _o.pk, sqlite_where=is_ended_order, postgresql_where=is_ended_order)
+
+ca_uses = Table(
+    "ca_uses",
+    metadata,
+    _pk(),
+    _text("ca_key"),
+    _text("kind"),
+    _text("subject"),
+    _instant("at"),
+    Index("ix_ca_uses_subject", "ca_key", "kind", "subject", "at"),
+    Index("ix_ca_uses_at", "at", "pk"),
+)
+
+renewal_checks = Table(
+    "renewal_checks",
+    metadata,
+    Column("secret_pk", _BIG, ForeignKey("secrets.pk", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _text("version_id"),
+    _instant("check_at"),
+    _instant("window_start", nullable=True),
+    _instant("window_end", nullable=True),
+    _text("explanation_url", nullable=True),
+    _instant("renew_at", nullable=True),
+    _int("failures"),
+    Index("ix_renewal_checks_check_at", "check_at", "secret_pk"),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strongroom.domain import ports
 from strongroom.domain.audit.record import AuditEntry
+from strongroom.domain.orders.repository import OrderRepository
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
 from strongroom.storage.repositories.secrets import SqlSecrets
@@ -102,6 +103,13 @@ class SqlReadUnit:
         from strongroom.storage.repositories.authorities import SqlAuthorities
 
         return SqlAuthorities(self._connection, self._pending)
+
+    @property
+    def orders(self) -> OrderRepository:
+        """Return the orders of public certificates."""
+        from strongroom.storage.repositories.orders import SqlOrders
+
+        return SqlOrders(self._connection, self._pending)
 
 
 class SqlUnit(SqlReadUnit):
