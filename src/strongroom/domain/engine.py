@@ -60,7 +60,9 @@ class Prepared:
     """What a new secret or a new version will hold.
 
     Attributes:
-        payload: members of the payload in the API's spelling; ``None`` while there is no value yet.
+        payload: members of the payload in the API's spelling; ``None`` while there is no value yet. A rotation without
+            one only begins: whatever ``on_commit`` queues makes the version.
+        awaits_version: whether the secret counts as having a version before there is one.
         attributes: replaces the secret's clear metadata of its type.
         version_attributes: clear metadata of the version.
         version_custom_metadata: replaces what the request brought, where the engine kept some.
@@ -80,6 +82,7 @@ class Prepared:
     private_state: Mapping[str, Any] | None = field(default=None, repr=False)
     warnings: tuple[Notice, ...] = ()
     rotate_before: datetime | None = None
+    awaits_version: bool = False
     relies_on_secret: bool = False
     on_commit: Callable[[Unit, Secret, VersionId], None] | None = None
 

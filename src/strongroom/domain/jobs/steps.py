@@ -54,7 +54,20 @@ class Failed:
     reference_code: str | None = None
 
 
-Ended: TypeAlias = Done | Continue | Waiting | Failed
+@dataclass(frozen=True, slots=True)
+class Stumbled:
+    """The step went wrong and comes again; as if its exception had got out, but with what the step wrote.
+
+    Attributes:
+        error: what went wrong.
+        until: when to try again.
+    """
+
+    error: StrongroomError
+    until: datetime
+
+
+Ended: TypeAlias = Done | Continue | Waiting | Failed | Stumbled
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,27 +160,30 @@ def after_step(job: Job, outcome: Ended, now: datetime) -> Job:
                 free, state=JobState.QUEUED, step=step, data=data, attempts=0, last_error=None, run_at=now + in_
             )
         case Waiting(for_, until, data):
-            known = job.data if data is None else data
-            return replace(free, state=JobState.WAITING, waiting_for=for_, run_at=until, data=known, attempts=0)
+            learned = job.data if data is None else data
+            return replace(free, state=JobState.WAITING, waiting_for=for_, run_at=until, data=learned, attempts=0)
         case Failed(code, message, reference_code):
-            error = JobError(code=code, message=message, reference_code=reference_code)
-            return replace(free, state=JobState.FAILED, last_error=error)
+            known = JobError(code=code, message=message, reference_code=reference_code)
+            return replace(free, state=JobState.FAILED, last_error=known)
+        case Stumbled(error, until):
+            return _to_be_tried_again(free, error, until)
 
 
 def after_error(job: Job, error: BaseException, now: datetime) -> Job:
     """Return the job as it is stored after a step broke off: waiting for its next try."""
-    attempts = job.attempts + 1
     retry_after = error.retry_after if isinstance(error, StrongroomError) else None
+    free = replace(job, lease_owner=None, lease_until=None, updated_at=now)
+    return _to_be_tried_again(free, error, next_try(job.attempts + 1, now, retry_after=retry_after))
+
+
+def _to_be_tried_again(job: Job, error: BaseException, until: datetime) -> Job:
     return replace(
         job,
         state=JobState.WAITING,
         waiting_for="the next try after an error",
-        attempts=attempts,
+        attempts=job.attempts + 1,
         last_error=visible_error(error),
-        run_at=next_try(attempts, now, retry_after=retry_after),
-        lease_owner=None,
-        lease_until=None,
-        updated_at=now,
+        run_at=until,
     )
 
 

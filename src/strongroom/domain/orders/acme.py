@@ -1,6 +1,6 @@
 """What ordering needs of an ACME server, as a port. Sources: RFC 8555, RFC 9773 (renewal information).
 
-Every call is one exchange, or a few, and returns: waiting between them is the order's business. Calls are safe to repeat.
+Every call is one exchange, or a few, and returns: waiting between them is the order's business. Calls may be repeated.
 """
 
 from __future__ import annotations

@@ -138,6 +138,7 @@ class ServerReport:
 
     Attributes:
         seen: whether it has every value that is waited for.
+        found: a few of the values that it has instead, where it has not.
         soa_serial: of its zone.
         problem: why it could not be asked, in words.
     """
@@ -147,6 +148,7 @@ class ServerReport:
     seen: bool
     soa_serial: int | None
     checked_at: datetime
+    found: tuple[str, ...] = ()
     problem: str | None = None
 
 

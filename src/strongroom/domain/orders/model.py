@@ -35,11 +35,15 @@ class OrderState(StrEnum):
 
 
 class RecordState(StrEnum):
-    """Life of a TXT record: it is recorded before it is written, and forgotten once it is removed."""
+    """Life of a TXT record: it is recorded before it is written.
+
+    A lost one may still be there: nobody can remove it any more, because its DNS configuration is gone or refuses.
+    """
 
     PLANNED = "planned"
     WRITTEN = "written"
     REMOVED = "removed"
+    LOST = "lost"
 
 
 @value
@@ -89,6 +93,8 @@ class Order:
         names: common name first if there is one; no name twice.
         names_key: says which names, whatever their order; one open order has it.
         ca: name of the CA configuration that the order is with just now (the fallback's after a failover).
+        cas_given_up: names of those it was with before.
+        attempts: how often it was placed with that CA because validation failed.
         dns: name of the DNS configuration, or ``manual``.
         by: who asked; the version is made in their name.
         deadline_at: when a first order or an attempt is given up.
@@ -111,6 +117,8 @@ class Order:
     names: tuple[str, ...]
     names_key: str
     ca: str
+    cas_given_up: tuple[str, ...] = ()
+    attempts: int = 1
     dns: str
     key_algorithm: str
     rotate_keys: bool
@@ -133,7 +141,7 @@ class Order:
     @property
     def has_records(self) -> bool:
         """Tell whether a TXT record may be left in somebody's zone."""
-        return any(item.state is not RecordState.REMOVED for item in self.records)
+        return any(item.state in {RecordState.PLANNED, RecordState.WRITTEN} for item in self.records)
 
 
 @value

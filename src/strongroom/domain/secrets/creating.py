@@ -90,7 +90,7 @@ class SecretCreation:
             downloaded=has_version and new.answer_carries_payload,
             expires_at=prepared.expires_at,
             next_rotation_at=next_rotation(prepared.rotation, at, latest=prepared.rotate_before),
-            versions_total=int(has_version),
+            versions_total=int(has_version or prepared.awaits_version),
             versions_made=int(has_version),
             current_version_id=version_id if has_version else None,
         )

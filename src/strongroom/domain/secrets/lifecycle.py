@@ -99,7 +99,7 @@ class ExpirySteps:
         )
         self._context.outbox.emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
         self._context.outbox.emit(unit, EventType.DATA_REMOVED, secret, by=SYSTEM.iam_id, at=now)
-        unit.audit(_entry(Action.SECRET_EXPIRE, secret, now))
+        unit.audit(automatic_entry(Action.SECRET_EXPIRE, secret, now))
         return Done()
 
 
@@ -141,7 +141,10 @@ class RotationSteps:
                 return self._held(unit, job, current, now)
             view = change.commit(unit)
             assert isinstance(view, VersionView)  # noqa: S101  (a lock on the previous version is all it refuses)
-            unit.audit(_entry(Action.SECRET_VERSION_CREATE, view.secret, now))
+            if not view.version.payload_available:
+                # It has only begun; whoever makes the version says so.
+                return Done()
+            unit.audit(automatic_entry(Action.SECRET_VERSION_CREATE, view.secret, now))
             return Done({"version_id": view.version.id})
 
         return Commit(commit)
@@ -174,7 +177,7 @@ class RotationSteps:
         reason = _reason(error)
         told = _tell(self._context.outbox, unit, job, EventType.ROTATION_FAILED, secret, now, reason)
         _show_status(unit, secret, "failed")
-        unit.audit(_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
+        unit.audit(automatic_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
         return Waiting(f"the next try; the last one failed: {reason}", now + _next_try(secret, now), told)
 
 
@@ -208,7 +211,8 @@ def _show_status(unit: Unit, secret: Secret, status: str) -> None:
         unit.secrets.save(replace(secret, rotation_status=status))
 
 
-def _entry(action: Action, secret: Secret, now: datetime, error: StrongroomError | None = None) -> AuditEntry:
+def automatic_entry(action: Action, secret: Secret, now: datetime, error: StrongroomError | None = None) -> AuditEntry:
+    """Return the audit entry of something that the server did to a secret by itself."""
     reason = Reason(code=error.code.value, type=error.code.value, message=_reason(error)) if error is not None else None
     return AuditEntry(
         id=AuditId(new_uuid()),

@@ -13,15 +13,13 @@ from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change, Refused
 from strongroom.domain.engine import Engine, NewValues, Prepared
 from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.domain.secrets.adding import add_version, begin_version, seal_version
 from strongroom.domain.secrets.checks import check_metadata
 from strongroom.domain.secrets.context import Context, VersionView, changed_meanwhile
 from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State, StoredPayload, Version, VersionAlias
-from strongroom.domain.secrets.references import keep_references
-from strongroom.domain.secrets.rotation import next_rotation
 from strongroom.kernel.errors import ErrorCode, Invalid, Problems
-from strongroom.kernel.ids import VersionId, new_uuid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,65 +67,26 @@ class SecretRotation:
             if new.restore_from is None
             else self._restored(engine, secret, new.restore_from)
         )
-        payload = prepared.payload
-        version_id = VersionId(new_uuid())
-        sealed = context.vault.seal_payload(version_id, payload) if payload is not None else None
-        state = prepared.private_state
-        sealed_state = context.vault.seal_state(secret.id, state) if state is not None else None
+        next_version = seal_version(
+            context,
+            secret,
+            prepared,
+            by=principal.iam_id,
+            automatic=new.automatic,
+            is_shown=new.answer_carries_payload and prepared.payload is not None,
+            custom_metadata=new.custom_metadata,
+            version_custom_metadata=new.version_custom_metadata,
+        )
 
         def commit(unit: Unit) -> VersionView | Refused:
-            at = context.now()
             now = unit.secrets.find_for_update(secret.id)
             if now is None or (prepared.relies_on_secret and now.row_version != secret.row_version):
                 raise changed_meanwhile()
             _require_rotatable(now)
             if is_held(unit, now):
                 return self._refuse_held(unit, principal, now)
-            version = Version(
-                id=version_id,
-                secret_id=now.id,
-                number=now.versions_made + 1,
-                created_at=at,
-                created_by=principal.iam_id,
-                auto_rotated=new.automatic,
-                downloaded=new.answer_carries_payload,
-                payload_available=True,
-                expires_at=prepared.expires_at,
-                attributes=prepared.version_attributes,
-                custom_metadata=(
-                    new.version_custom_metadata
-                    if new.version_custom_metadata is not None
-                    else prepared.version_custom_metadata
-                ),
-            )
-            unit.versions.add(version, sealed)
-            keep = [version_id] if now.current_version_id is None else [version_id, now.current_version_id]
-            unit.versions.erase_payloads_except(now.id, keep)
-            total = unit.versions.trim(now.id, context.work.limits.versions_kept)
-            saved = unit.secrets.save(
-                replace(
-                    now,
-                    attributes=keep_references(now, prepared.attributes),
-                    rotation=prepared.rotation,
-                    private_state=sealed_state if sealed_state is not None else now.private_state,
-                    warnings=prepared.warnings,
-                    custom_metadata=new.custom_metadata if new.custom_metadata is not None else now.custom_metadata,
-                    state=State.ACTIVE,
-                    updated_at=at,
-                    expires_at=prepared.expires_at,
-                    next_rotation_at=next_rotation(prepared.rotation, at, latest=prepared.rotate_before),
-                    rotation_status="none",
-                    versions_total=total,
-                    versions_made=now.versions_made + 1,
-                    previous_version_id=now.current_version_id,
-                    current_version_id=version_id,
-                    downloaded=new.answer_carries_payload,
-                )
-            )
-            if prepared.on_commit is not None:
-                prepared.on_commit(unit, saved, version_id)
-            self._context.outbox.emit(unit, EventType.ROTATED, saved, by=principal.iam_id, at=at)
-            return VersionView(secret=saved, version=version, payload=payload)
+            add = add_version if prepared.payload is not None else begin_version
+            return add(context, unit, now, next_version)
 
         return Change(commit)
 
@@ -203,7 +162,8 @@ def is_held(unit: ReadUnit, secret: Secret) -> bool:
 def _require_rotatable(secret: Secret) -> None:
     if secret.state is State.ACTIVE:
         return
-    if secret.state in (State.DESTROYED, State.DEACTIVATED) and secret.secret_type in CERTIFICATE_TYPES:
+    had_version = secret.current_version_id is not None
+    if had_version and secret.state in (State.DESTROYED, State.DEACTIVATED) and secret.secret_type in CERTIFICATE_TYPES:
         return
     if secret.state is State.PRE_ACTIVATION and "managed_csr" in secret.attributes:
         return

@@ -57,8 +57,11 @@ def next_rotation(
         latest: it fires no later than that.
         after: whole intervals until then are passed over.
     """
-    if not rotation or not rotation.get("auto_rotate") or "interval" not in rotation:
+    if not rotation or not rotation.get("auto_rotate"):
         return None
+    if "interval" not in rotation:
+        # The policy of a public certificate has none: its engine says when.
+        return latest
     interval, unit = int(rotation["interval"]), RotationUnit(rotation["unit"])
     passed = max(after - last, timedelta()) if after is not None else timedelta()
     if unit is RotationUnit.MONTH:
