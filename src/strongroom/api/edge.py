@@ -72,6 +72,8 @@ _REPEATS: Final = 2
 _SLOW_THREADS: Final = 4
 _SLOW_WAITING: Final = 200
 """Each holds its request body in memory."""
+_OUTSIDE_THREADS: Final = 8
+_OUTSIDE_WAITING: Final = 100
 _PUBLISHED_THREADS: Final = 4
 _PUBLISHED_WAITING: Final = 1000
 
@@ -98,13 +100,19 @@ class Edge:
         self._inline = services.storage.reads_inline
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="strongroom-request")
         # Of their own: a few requests for big RSA keys must not keep logins, lists and reads waiting, and neither must
-        # a flood of questions by anybody.
+        # a flood of questions by anybody, or servers elsewhere that do not answer.
         self._lanes = {
             Work.SLOW_WRITE: Lane(
                 "strongroom-slow",
                 threads=_SLOW_THREADS,
                 waiting=_SLOW_WAITING,
                 full="Too many requests that need keys or checks wait already.",
+            ),
+            Work.OUTSIDE: Lane(
+                "strongroom-outside",
+                threads=_OUTSIDE_THREADS,
+                waiting=_OUTSIDE_WAITING,
+                full="Too many requests that ask other servers wait already.",
             ),
             Work.PUBLISHED: Lane(
                 "strongroom-published",

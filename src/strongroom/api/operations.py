@@ -52,6 +52,8 @@ class Work(Enum):
     """Prepares quickly, then waits for its commit."""
     SLOW_WRITE = "slow_write"
     """Prepares with keys, signatures or checks: in a worker thread, then waits for its commit."""
+    OUTSIDE = "outside"
+    """May wait for servers elsewhere: in threads that nobody waits for who needs keys or signatures."""
     PUBLISHED = "published"
     """Reads what anybody may fetch, and may wait for a signature: in threads that nobody else waits for."""
 

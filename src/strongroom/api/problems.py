@@ -117,6 +117,8 @@ def _one(error: StrongroomError, base_url: str) -> dict[str, Any]:
     if error.field:
         # Members of the API are written in lower case, headers are not.
         item["target"] = {"type": "header" if error.field[0].isupper() else "field", "name": scrub(error.field)}
+    if error.reference_code:
+        item["reference_code"] = error.reference_code
     if error.help_page:
         item["more_info"] = f"{base_url}/docs/guide/{error.help_page}"
     return item

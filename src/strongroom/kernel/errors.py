@@ -79,6 +79,7 @@ class ErrorCode(StrEnum):
     # the server itself
     UNAVAILABLE = "unavailable"
     UPSTREAM_REFUSED = "upstream_refused"
+    ACME_ACCOUNT_NOT_FOUND = "acme_account_not_found"
     INTEGRITY_FAILED = "integrity_failed"
     MASTER_KEY_MISSING = "master_key_missing"
     MASTER_KEY_WRONG = "master_key_wrong"
@@ -100,6 +101,7 @@ class StrongroomError(Exception):
         help_page: page below ``docs/guide`` that explains it (``import-problems``).
         retry_after: when trying again makes sense.
         causes: every single problem, when several were found at once.
+        reference_code: the reference service's number for it, where known (contract domain section 4.6).
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class StrongroomError(Exception):
         help_page: str | None = None,
         retry_after: timedelta | None = None,
         causes: Sequence[StrongroomError] = (),
+        reference_code: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -121,10 +124,11 @@ class StrongroomError(Exception):
         self.help_page = help_page
         self.retry_after = retry_after
         self.causes = tuple(causes)
+        self.reference_code = reference_code
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep every field when the error crosses from a helper process."""
-        fields = (self.field, self.hint, self.help_page, self.retry_after, self.causes)
+        fields = (self.field, self.hint, self.help_page, self.retry_after, self.causes, self.reference_code)
         return _rebuild, (type(self), self.code, self.detail, *fields)
 
     def diagnostics(self) -> str:
@@ -145,8 +149,18 @@ def _rebuild(
     help_page: str | None,
     retry_after: timedelta | None,
     causes: Sequence[StrongroomError],
+    reference_code: str | None,
 ) -> StrongroomError:
-    return kind(code, detail, field=field, hint=hint, help_page=help_page, retry_after=retry_after, causes=causes)
+    return kind(
+        code,
+        detail,
+        field=field,
+        hint=hint,
+        help_page=help_page,
+        retry_after=retry_after,
+        causes=causes,
+        reference_code=reference_code,
+    )
 
 
 class Invalid(StrongroomError):
@@ -226,4 +240,5 @@ class Problems:
                 hint=first.hint,
                 help_page=first.help_page,
                 causes=self._found,
+                reference_code=first.reference_code,
             )
