@@ -40,6 +40,7 @@ from strongroom.domain.orders.repository import OrderRepository
 from strongroom.domain.secrets.model import (
     Lock,
     LockQuery,
+    RenewalQuery,
     Secret,
     SecretLocks,
     SecretQuery,
@@ -76,6 +77,10 @@ class SecretRepository(Protocol):
         """Read it so that no other unit changes it before this one commits."""
         ...
 
+    def find_many(self, secret_ids: Sequence[SecretId]) -> Mapping[SecretId, Secret]:
+        """Return those that are there."""
+        ...
+
     def find_by_name(self, secret_type: SecretType, name: str) -> Secret | None: ...
 
     def find_current(self, secret_id: SecretId) -> StoredPayload | None:
@@ -99,6 +104,10 @@ class SecretRepository(Protocol):
 
     def due_for_rotation(self, now: datetime, limit: int) -> Sequence[SecretId]:
         """Return active or expired secrets whose ``next_rotation_at`` has passed, soonest first."""
+        ...
+
+    def renewals(self, query: RenewalQuery) -> Page[tuple[Secret, datetime]]:
+        """Return active or expired secrets that have a ``next_rotation_at``, with it, soonest first."""
         ...
 
     def add(self, secret: Secret) -> None:
@@ -375,6 +384,10 @@ class ConfigurationRepository(Protocol):
         ...
 
     def page(self, query: ConfigurationQuery) -> Page[Configuration]: ...
+
+    def public_users(self, kind: ConfigKind, name: str, limit: int) -> Sequence[str]:
+        """Return names of public certificates, not destroyed, that name a CA or DNS configuration, oldest first."""
+        ...
 
     def add(self, configuration: Configuration) -> None:
         """Store a new configuration.

@@ -33,7 +33,7 @@ from strongroom.domain.authorities.token_keys import (
     require_usable,
 )
 from strongroom.domain.change import Change
-from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration
+from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration, Quota
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -57,10 +57,11 @@ class AuthorityConfigurations:
         self._crls = crls
         self._signing = signing
 
-    def most(self, config_type: ConfigType) -> int:
+    def quota(self, config_type: ConfigType) -> Quota:
         """Return how many CAs of the type there may be."""
         limits = self._context.limits
-        return limits.root_authorities if config_type is ConfigType.ROOT_CA else limits.intermediate_authorities
+        most = limits.root_authorities if config_type is ConfigType.ROOT_CA else limits.intermediate_authorities
+        return Quota(most=most, among=frozenset({config_type}), what=f"configurations of type {config_type}")
 
     def prepare_new(self, new: NewConfiguration) -> PreparedConfiguration:
         """Make a CA: its key, and its certificate or signing request."""
@@ -89,7 +90,7 @@ class AuthorityConfigurations:
 
         return PreparedConfiguration(document=document, on_commit=renew_lists)
 
-    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+    def deleted(self, unit: Unit, configuration: Configuration, by: Principal) -> None:
         """Let go of the secret with the PIN of its token."""
         release_pin(unit, configuration)
 

@@ -11,7 +11,7 @@ from strongroom.domain.access.principals import Principal, Scope
 from strongroom.domain.authorities.context import AuthorityContext, require_there
 from strongroom.domain.authorities.facts import AuthorityFacts
 from strongroom.domain.change import Change
-from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration
+from strongroom.domain.configurations.engine import NewConfiguration, PreparedConfiguration, Quota
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -32,9 +32,10 @@ class TemplateConfigurations:
     def __init__(self, context: AuthorityContext) -> None:
         self._context = context
 
-    def most(self, config_type: ConfigType) -> int:
+    def quota(self, config_type: ConfigType) -> Quota:
         """Return how many templates there may be."""
-        return self._context.limits.certificate_templates
+        most = self._context.limits.certificate_templates
+        return Quota(most=most, among=self.config_types, what=f"configurations of type {config_type}")
 
     def prepare_new(self, new: NewConfiguration) -> PreparedConfiguration:
         """Check the settings and fill in defaults; the CA may still wait for its signature."""
@@ -61,7 +62,7 @@ class TemplateConfigurations:
         for template in self._context.storage.read(lambda unit: unit.configurations.of_kind(ConfigKind.TEMPLATE)):
             self._context.keys.expect(profile_of_template(template).key)
 
-    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+    def deleted(self, unit: Unit, configuration: Configuration, by: Principal) -> None:
         """Do nothing: nothing hangs on a template that could be deleted."""
 
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:

@@ -46,6 +46,22 @@ class PreparedConfiguration:
     on_commit: Callable[[Unit, Configuration], None] | None = None
 
 
+@value
+class Quota:
+    """How many configurations there may be.
+
+    Attributes:
+        most: of all types in ``among`` together.
+        what: these, in words; several.
+        reference_code: of the refusal, where the reference has one.
+    """
+
+    most: int
+    among: frozenset[ConfigType]
+    what: str
+    reference_code: str | None = None
+
+
 class ConfigurationEngine(Protocol):
     """Some types of configurations that belong together.
 
@@ -57,8 +73,8 @@ class ConfigurationEngine(Protocol):
         """Return the types it serves."""
         ...
 
-    def most(self, config_type: ConfigType) -> int:
-        """Return how many configurations of the type there may be."""
+    def quota(self, config_type: ConfigType) -> Quota:
+        """Return how many configurations there may be of the type, or of it and others together."""
         ...
 
     def prepare_new(self, new: NewConfiguration) -> PreparedConfiguration:
@@ -84,7 +100,7 @@ class ConfigurationEngine(Protocol):
         """
         ...
 
-    def deleted(self, unit: Unit, configuration: Configuration) -> None:
+    def deleted(self, unit: Unit, configuration: Configuration, by: Principal) -> None:
         """Write what follows from deleting it; it is still there."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, Final
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require_instance
@@ -16,11 +16,15 @@ from strongroom.domain.configurations.model import ConfigType, Configuration, Co
 from strongroom.domain.configurations.vault import ConfigurationVault
 from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.checks import CONFIGURATION_NAME_LENGTHS, check_name
+from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, NotFound, Problems
 from strongroom.kernel.ids import ConfigurationId, new_uuid
 from strongroom.kernel.result import Page
 from strongroom.kernel.value import value
+
+_TAKEN: Final = "07003"
+"""The reference's number for a taken name of a public configuration. Source: contract domain section 4.6."""
 
 
 @value
@@ -173,7 +177,7 @@ class Configurations:
                     f"The configuration {now.name} is in use by {', '.join(dependants)}.",
                     hint="Delete these first.",
                 )
-            engine.deleted(unit, now)
+            engine.deleted(unit, now, principal)
             unit.configurations.remove(now.id)
 
         return Change(commit)
@@ -196,10 +200,15 @@ class Configurations:
         """Refuse a taken name and a full type; asked before keys are made, and again in the commit."""
         same_kind = unit.configurations.of_kind(config_type.kind)
         if any(item.name == name for item in same_kind):
-            raise Conflict(ErrorCode.ALREADY_EXISTS, f"A configuration with this name already exists: {name}")
-        most = self._engine(config_type).most(config_type)
-        if sum(item.config_type is config_type for item in same_kind) >= most:
+            raise Conflict(
+                ErrorCode.ALREADY_EXISTS,
+                f"A configuration with this name already exists: {name}",
+                reference_code=_TAKEN if config_type.secret_type is SecretType.PUBLIC_CERT else None,
+            )
+        quota = self._engine(config_type).quota(config_type)
+        if sum(item.config_type in quota.among for item in same_kind) >= quota.most:
             raise LimitReached(
                 ErrorCode.LIMIT_REACHED,
-                f"The instance has reached the maximum of {most} configurations of type {config_type}.",
+                f"The instance has reached the maximum of {quota.most} {quota.what}.",
+                reference_code=quota.reference_code,
             )

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration, ConfigurationQuery
+from strongroom.domain.secrets.model import SecretType, State
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import ConfigurationId, IamId
 from strongroom.kernel.result import Page, Sort
@@ -102,6 +103,27 @@ _REMOVE: Final = Statement(
     "configurations.remove",
     lambda _: sa.delete(tables.configurations).where(tables.configurations.c.id == sa.bindparam("configuration_id")),
 )
+
+
+def _public_users(dialect: str) -> sa.Executable:
+    """Walk the public certificates; only who deletes a configuration asks."""
+    find = sa.func.instr if dialect == SQLITE else sa.func.strpos
+    secrets = tables.secrets.c
+    return (
+        sa.select(secrets.name)
+        .where(
+            secrets.type_no == sa.literal_column(str(TYPE_NUMBERS[SecretType.PUBLIC_CERT])),
+            secrets.state != sa.literal_column(str(State.DESTROYED.value)),
+            find(secrets.attributes, sa.bindparam("needle", type_=sa.Text)) > sa.literal_column("0"),
+        )
+        .order_by(secrets.pk)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+
+
+_NAMED_BY: Final[Mapping[ConfigKind, str]] = {ConfigKind.PUBLIC_CA: "ca", ConfigKind.DNS: "dns"}
+"""Member of a public certificate that names a configuration of the kind."""
+_PUBLIC_USERS: Final = Statement("configurations.public_users", _public_users)
 
 
 def _by_type(values: dict[ConfigType, str]) -> sa.ColumnElement[Any]:
@@ -229,6 +251,12 @@ class SqlConfigurations:
             limit=query.limit,
             offset=query.offset,
         )
+
+    def public_users(self, kind: ConfigKind, name: str, limit: int) -> Sequence[str]:
+        """Return names of public certificates, not destroyed, that name a CA or DNS configuration, oldest first."""
+        # Names of configurations need no escapes in JSON, and within texts the quotation marks would have theirs.
+        needle = f'"{_NAMED_BY[kind]}":"{name}"'
+        return [row[0] for row in self._connection.rows(_PUBLIC_USERS, needle=needle, limit=limit)]
 
     def add(self, configuration: Configuration) -> None:
         """Store a new configuration.
