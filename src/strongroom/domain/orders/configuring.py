@@ -163,7 +163,7 @@ class PublicConfigurations:
                 )
             result = self._probe.try_ca(self._cas.of(configuration))
         else:
-            result = self._probe.try_dns(self._dns.of(configuration), domain)
+            result = self._probe.try_dns(lambda: self._dns.of(configuration), domain)
         return Change(lambda _: result)
 
     def zones(self, configuration: Configuration) -> Sequence[str]:

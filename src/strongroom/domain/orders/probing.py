@@ -1,6 +1,7 @@
-"""Tries configurations of public certificates out, step by step, and says what exactly fails. Source: design, section 12.
+"""Tries configurations of public certificates out, step by step, and says what exactly fails.
 
-A test is no failure of the server, whatever it finds: each step tells whether it worked, in words.
+A test is no failure of the server, whatever it finds: each step tells whether it worked, in words. Source: design,
+section 12.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ PATIENCE: Final = timedelta(seconds=40)
 """A provider may take half an hour to publish a record; who tests waits for an answer."""
 POLL: Final = timedelta(seconds=2)
 _MAX_DOMAIN: Final = 253 - len(PROBE) - 17
-_DOMAIN: Final = re.compile(
-    r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])"
-)
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _SHOWN: Final = 5
 
 
@@ -103,35 +103,37 @@ class Probe:
                 said.append(f"The account is {url}.")
         return steps.result()
 
-    def try_dns(self, provider: DnsProvider, domain: str | None) -> Mapping[str, Any]:
+    def try_dns(self, open_provider: Callable[[], DnsProvider], domain: str | None) -> Mapping[str, Any]:
         """List zones; write a record, see it on the authoritative servers, and remove it.
 
         Args:
-            provider: of the configuration.
+            open_provider: makes that of the configuration.
             domain: to try; the first zone if none is named.
         """
         steps = _Steps()
-        name = ""
         with steps.step("zones") as said:
+            provider = open_provider()
             zones = provider.zones()
-            chosen = _chosen(zones, domain)
-            name = f"{PROBE}{secrets.token_hex(8)}.{chosen}"
+            name = f"{PROBE}{secrets.token_hex(8)}.{_chosen(zones, domain)}"
             said.append(_zones_found(zones))
-        if not steps.all_well:
-            return steps.result()
-        record = TxtRecord(name=name, value=secrets.token_urlsafe(24))
-        handle: str | None = None
-        with steps.step("write") as said:
-            handle = provider.present(record)
-            said.append(f"The record {name} was written.")
         if steps.all_well:
-            with steps.step("see") as said:
-                said.append(self._see(provider, record))
-        # Also after a failed write: the provider may have done it all the same.
-        with steps.step("remove") as said:
-            provider.cleanup(record, handle)
-            said.append(f"The record {name} was removed.")
+            self._write_and_see(steps, provider, TxtRecord(name=name, value=secrets.token_urlsafe(24)))
         return steps.result()
+
+    def _write_and_see(self, steps: _Steps, provider: DnsProvider, record: TxtRecord) -> None:
+        handle: str | None = None
+        try:
+            with steps.step("write") as said:
+                handle = provider.present(record)
+                said.append(f"The record {record.name} was written.")
+            if steps.all_well:
+                with steps.step("see") as said:
+                    said.append(self._see(provider, record))
+        finally:
+            # Also after a write that failed: the provider may have done it all the same.
+            with steps.step("remove") as said:
+                provider.cleanup(record, handle)
+                said.append(f"The record {record.name} was removed.")
 
     def _see(self, provider: DnsProvider, record: TxtRecord) -> str:
         deadline = time.monotonic() + self._patience.total_seconds()
