@@ -19,8 +19,8 @@ from strongroom.domain.authorities.model import AuthorityId
 from strongroom.domain.configurations.model import ConfigKind, ConfigurationQuery
 from strongroom.domain.jobs.model import JobQuery, JobState
 from strongroom.domain.ports import ReadUnit
-from strongroom.domain.secrets.model import LockQuery, SecretQuery, SecretType
-from strongroom.kernel.ids import AccessGroupId, ConfigurationId, GroupId, IamId, SecretId, VersionId
+from strongroom.domain.secrets.model import LockQuery, RenewalQuery, SecretQuery, SecretType
+from strongroom.kernel.ids import AccessGroupId, ConfigurationId, GroupId, IamId, JobId, SecretId, VersionId
 from strongroom.kernel.result import Sort
 from strongroom.storage.engine import open_engine
 from strongroom.storage.migrate import ensure_schema
@@ -115,6 +115,10 @@ def lists() -> Iterator[Call]:
     yield lambda unit: unit.secrets.find_by_name(SecretType.KV, "name")
     yield lambda unit: unit.secrets.due_for_expiry(NOW, 100)
     yield lambda unit: unit.secrets.due_for_rotation(NOW, 100)
+    yield lambda unit: unit.secrets.find_many([secret, SecretId("2")])
+    for groups, before in itertools.product((None, frozenset({group}), many), (None, NOW)):
+        renewals = RenewalQuery(limit=200, groups=groups, before=before)
+        yield lambda unit, query=renewals: unit.secrets.renewals(query)  # type: ignore[misc]
     yield lambda unit: unit.versions.listing(secret)
     yield lambda unit: unit.versions.find(secret, version)
     yield lambda unit: unit.groups.listing()
@@ -162,6 +166,17 @@ def lists() -> Iterator[Call]:
     yield lambda unit: unit.authorities.template_users(configuration, 10)
     yield lambda unit: unit.authorities.crls_due(NOW, 50)
     yield lambda unit: list(unit.authorities.revoked_entries(authority, NOW))
+    order = JobId("1")
+    yield lambda unit: unit.orders.find(order)
+    yield lambda unit: unit.orders.find_many([order] * 3)
+    yield lambda unit: unit.orders.open_of_secret(secret)
+    yield lambda unit: unit.orders.last_of_secret(secret)
+    yield lambda unit: unit.orders.open_total()
+    yield lambda unit: unit.orders.forsaken(100)
+    yield lambda unit: unit.orders.with_records(100)
+    yield lambda unit: unit.orders.uses("ca", "certificate", "example.com", NOW)
+    yield lambda unit: unit.orders.find_renewal_check(secret)
+    yield lambda unit: unit.orders.renewal_checks_due(NOW, 100)
     yield lambda unit: unit.identities.find_api_key_by_digest("x")
     yield lambda unit: unit.identities.users(limit=10, offset=0)
     yield lambda unit: unit.identities.service_ids(limit=10, offset=0, name="x")

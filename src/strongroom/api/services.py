@@ -14,6 +14,7 @@ from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
+from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.kernel.clock import Clock
@@ -39,9 +40,11 @@ class Services:
     identities: IdentityServices
     audit: AuditTrail
     jobs: JobService
+    order_views: OrderViews
     wake_worker: Callable[[], None]
     settings: Callable[[], Sequence[Any]]
     encryption: Callable[[], Mapping[str, str]]
     metrics: Callable[[], bytes]
     metrics_token: Secret[str] | None
     check_master_key: Callable[[], None]
+    orders: Any = None

@@ -29,6 +29,7 @@ from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.jobs.steps import JobHandler, OneStep
+from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.events import Outbox
 from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_for_expiry, due_for_rotation
@@ -197,6 +198,7 @@ def build(
             identities=identities,
             audit=AuditTrail(storage, clock, keys.checkpoints),
             jobs=JobService(clock),
+            order_views=OrderViews(),
             wake_worker=background.wake,
             settings=lambda: list(describe(settings)),
             encryption=lambda: {"provider": provider.name, "key_id": keys.keyring.master_key_id},

@@ -16,6 +16,7 @@ _TEMPLATE_MODEL: Final = "PrivateCertificateConfigurationTemplate"
 EXTRA_SECRET_MEMBERS: Final = frozenset({"warnings", "rotation_status", "job"})
 """What our answers carry for every secret."""
 EXTRA_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "CertificateIssuanceInfo": frozenset({"reference_code"}),
     _AUTHORITY: _ADDRESSES,
     f"{_AUTHORITY}Prototype": _ADDRESSES,
     f"{_AUTHORITY}Patch": _ADDRESSES,

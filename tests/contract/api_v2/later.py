@@ -19,8 +19,6 @@ LATER_OPERATIONS: Final = frozenset(
 """Tasks and notifications."""
 LATER_MODELS: Final = frozenset(
     {
-        "CertificateIssuanceInfo",
-        "ChallengeResource",
         "CustomCredentialsConfiguration",
         "CustomCredentialsConfigurationCodeEngine",
         "CustomCredentialsConfigurationMetadata",
@@ -50,7 +48,6 @@ LATER_MODELS: Final = frozenset(
         "IAMCredentialsSecretVersionMetadata",
         "IAMCredentialsSecretVersionPrototype",
         "NotificationsRegistration",
-        "PublicCertificate",
         "PublicCertificateConfigurationCALetsEncrypt",
         "PublicCertificateConfigurationCALetsEncryptMetadata",
         "PublicCertificateConfigurationCALetsEncryptPatch",
@@ -63,14 +60,6 @@ LATER_MODELS: Final = frozenset(
         "PublicCertificateConfigurationDNSCloudInternetServicesMetadata",
         "PublicCertificateConfigurationDNSCloudInternetServicesPatch",
         "PublicCertificateConfigurationDNSCloudInternetServicesPrototype",
-        "PublicCertificateMetadata",
-        "PublicCertificateMetadataPatch",
-        "PublicCertificatePrototype",
-        "PublicCertificateRotationObject",
-        "PublicCertificateRotationPolicy",
-        "PublicCertificateVersion",
-        "PublicCertificateVersionMetadata",
-        "PublicCertificateVersionPrototype",
         "SecretTask",
         "SecretTaskCollection",
         "SecretTaskError",
@@ -100,8 +89,7 @@ LATER_MODELS: Final = frozenset(
 """Models of the operations above, and of the other four secret types and their configurations."""
 LATER_UNIONS: Final = frozenset(
     {
-        "RotationPolicy",
         "SecretTaskPrototype",
     }
 )
-"""Unions of which no variant, or only one, is here yet."""
+"""Unions of which no variant is here yet."""

@@ -27,7 +27,7 @@ FACTS: Final[Json] = json.loads((Path(__file__).parents[2] / "assets" / "api-v2-
 DOCUMENT: Final = build_openapi(OPERATIONS, "0")
 SCHEMAS: Final[Json] = DOCUMENT["components"]["schemas"]
 REF: Final = "#/components/schemas/"
-LATER_TYPES: Final = frozenset({"iam_credentials", "public_cert", "service_credentials", "custom_credentials"})
+LATER_TYPES: Final = frozenset({"iam_credentials", "service_credentials", "custom_credentials"})
 _SIMPLE: Final = {"string": "string", "boolean": "boolean", "integer": "integer", "object": "object"}
 BY_NAME: Final = {
     operation["operationId"]: (path, method, operation)

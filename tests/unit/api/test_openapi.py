@@ -60,7 +60,8 @@ def test_every_reference_leads_somewhere() -> None:
 def test_no_component_is_left_over() -> None:
     used = {node["$ref"].rpartition("/")[2] for node in nodes(DOCUMENT) if isinstance(node.get("$ref"), str)}
 
-    assert set(SCHEMAS) - used == set()
+    # The contract's name for either of two policies; each of our models says which of them it means.
+    assert set(SCHEMAS) - used == {"RotationPolicy"}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from strongroom.api.extensions import audit, certificates, instance, jobs
+from strongroom.api.extensions import audit, certificates, instance, jobs, orders
 from strongroom.api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *audit.OPERATIONS,
     *jobs.OPERATIONS,
+    *orders.OPERATIONS,
     *instance.OPERATIONS,
     *certificates.OPERATIONS,
 )

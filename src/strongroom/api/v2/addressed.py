@@ -11,6 +11,7 @@ from strongroom.domain.secrets.lookup import authorised_secret
 from strongroom.domain.secrets.model import Secret
 
 REVOKE: Final = "private_cert_action_revoke_certificate"
+VALIDATE: Final = "public_cert_action_validate_dns_challenge"
 
 
 def revoked(seconds: int) -> Reply:

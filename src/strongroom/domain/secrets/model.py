@@ -186,6 +186,21 @@ class SecretQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalQuery:
+    """Filters and window of the list of coming renewals; soonest first.
+
+    Attributes:
+        groups: only these groups; ``None`` means all. The caller's scope is already in it.
+        before: only what is due before then.
+    """
+
+    limit: int
+    offset: int = 0
+    groups: frozenset[GroupId] | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockQuery:
     """Filters, order and window of a list of locks."""
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType, StoredPayload
+from strongroom.domain.secrets.model import RenewalQuery, Secret, SecretQuery, SecretType, StoredPayload
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import GroupId, SecretId
 from strongroom.kernel.result import Page
 from strongroom.kernel.time import to_microseconds
 from strongroom.storage.engine import Connection, DuplicateRow, Row
 from strongroom.storage.pending import Pending
+from strongroom.storage.repositories.renewals import renewals_page
 from strongroom.storage.repositories.rows import (
     SECRET_COLUMNS,
     TYPE_NUMBERS,
@@ -26,7 +28,16 @@ from strongroom.storage.repositories.rows import (
     version_of,
 )
 from strongroom.storage.repositories.secret_lists import SecretLists
-from strongroom.storage.statements import Statement, insert_into, insert_unless_there, sa, tables
+from strongroom.storage.statements import (
+    Statement,
+    bucket,
+    insert_into,
+    insert_unless_there,
+    one_of,
+    sa,
+    spread,
+    tables,
+)
 
 
 def secret_columns() -> list[sa.ColumnElement[Any]]:
@@ -169,6 +180,14 @@ _DUE_FOR_ROTATION: Final = Statement(
 )
 
 
+@cache
+def _find_many(size: int) -> Statement:
+    return Statement(
+        f"secrets.find_many.{size}",
+        lambda _: sa.select(*secret_columns()).where(one_of(tables.secrets.c.id, "id", size)),
+    )
+
+
 class SqlSecrets:
     """Implements `strongroom.domain.ports.SecretRepository`."""
 
@@ -187,6 +206,13 @@ class SqlSecrets:
         """Read it so that no other unit changes it before this one commits."""
         row = self._connection.row(_FIND_FOR_UPDATE, id=secret_id)
         return None if row is None else secret_of(row)
+
+    def find_many(self, secret_ids: Sequence[SecretId]) -> Mapping[SecretId, Secret]:
+        """Return those that are there."""
+        if not secret_ids:
+            return {}
+        rows = self._connection.rows(_find_many(bucket(len(secret_ids))), **spread("id", secret_ids))
+        return {secret.id: secret for secret in map(secret_of, rows)}
 
     def find_by_name(self, secret_type: SecretType, name: str) -> Secret | None:
         """Return the secret of this type and name."""
@@ -227,6 +253,10 @@ class SqlSecrets:
         """Return active or expired secrets whose ``next_rotation_at`` has passed, soonest first."""
         rows = self._connection.rows(_DUE_FOR_ROTATION, now=to_microseconds(now), limit=limit)
         return [SecretId(row[0]) for row in rows]
+
+    def renewals(self, query: RenewalQuery) -> Page[tuple[Secret, datetime]]:
+        """Return active or expired secrets that have a ``next_rotation_at``, with it, soonest first."""
+        return renewals_page(self._connection, query)
 
     def add(self, secret: Secret) -> None:
         """Store a new secret.

@@ -45,7 +45,8 @@ def secret_metadata(secret: Secret, instance: Instance) -> dict[str, Any]:
         wire["expiration_date"] = format_rfc3339(secret.expires_at)
     if secret.rotation is not None:
         wire["rotation"] = secret.rotation
-    if secret.next_rotation_at is not None:
+    if secret.next_rotation_at is not None and secret.secret_type is not SecretType.PUBLIC_CERT:
+        # The contract's model of a public certificate has no such member; the list of renewals tells.
         wire["next_rotation_date"] = format_rfc3339(secret.next_rotation_at)
     if secret.warnings:
         wire["warnings"] = [{"code": notice.code, "message": notice.message} for notice in secret.warnings]

@@ -33,6 +33,18 @@ from strongroom.api.v2.schemas.private_certs import (
     PrivateCertificateVersionMetadata,
     PrivateCertificateVersionPrototype,
 )
+from strongroom.api.v2.schemas.public_certs import (
+    PublicCertificate,
+    PublicCertificateActionValidateManualDNS,
+    PublicCertificateActionValidateManualDNSPrototype,
+    PublicCertificateMetadata,
+    PublicCertificateMetadataPatch,
+    PublicCertificatePrototype,
+    PublicCertificateRotationPolicy,
+    PublicCertificateVersion,
+    PublicCertificateVersionMetadata,
+    PublicCertificateVersionPrototype,
+)
 from strongroom.api.v2.schemas.secret_base import (
     CertificateValidity,
     CommonRotationPolicy,
@@ -47,14 +59,7 @@ from strongroom.domain.secrets.model import SecretType
 # --- parts
 
 
-class PublicCertificateRotationPolicy(Request):
-    """Automatic rotation before expiry."""
-
-    auto_rotate: bool
-    rotate_keys: bool
-
-
-RotationPolicy = CommonRotationPolicy
+RotationPolicy = CommonRotationPolicy | PublicCertificateRotationPolicy
 
 
 class PasswordGenerationPolicy(Request):
@@ -187,7 +192,8 @@ SecretPrototype = Annotated[
     | KVSecretPrototype
     | UsernamePasswordSecretPrototype
     | ImportedCertificatePrototype
-    | PrivateCertificatePrototype,
+    | PrivateCertificatePrototype
+    | PublicCertificatePrototype,
     Field(discriminator="secret_type"),
 ]
 
@@ -263,7 +269,7 @@ class ImportedCertificate(ImportedCertificateMetadata):
 
 
 Secret = Annotated[
-    ArbitrarySecret | KVSecret | UsernamePasswordSecret | ImportedCertificate | PrivateCertificate,
+    ArbitrarySecret | KVSecret | UsernamePasswordSecret | ImportedCertificate | PrivateCertificate | PublicCertificate,
     Field(discriminator="secret_type"),
 ]
 SecretMetadata = Annotated[
@@ -271,7 +277,8 @@ SecretMetadata = Annotated[
     | KVSecretMetadata
     | UsernamePasswordSecretMetadata
     | ImportedCertificateMetadata
-    | PrivateCertificateMetadata,
+    | PrivateCertificateMetadata
+    | PublicCertificateMetadata,
     Field(discriminator="secret_type"),
 ]
 
@@ -312,6 +319,7 @@ class ImportedCertificateMetadataPatch(SecretMetadataPatchBase):
 SecretMetadataPatch = (
     ImportedCertificateMetadataPatch
     | PrivateCertificateMetadataPatch
+    | PublicCertificateMetadataPatch
     | UsernamePasswordSecretMetadataPatch
     | ArbitrarySecretMetadataPatch
     | KVSecretMetadataPatch
@@ -355,6 +363,7 @@ class SecretRestoreFromVersionPrototype(VersionPrototypeBase):
 SecretVersionPrototype = (
     ImportedCertificateVersionPrototype
     | PrivateCertificateVersionPrototype
+    | PublicCertificateVersionPrototype
     | ArbitrarySecretVersionPrototype
     | KVSecretVersionPrototype
     | UsernamePasswordSecretVersionPrototype
@@ -421,7 +430,8 @@ SecretVersion = Annotated[
     | KVSecretVersion
     | UsernamePasswordSecretVersion
     | ImportedCertificateVersion
-    | PrivateCertificateVersion,
+    | PrivateCertificateVersion
+    | PublicCertificateVersion,
     Field(discriminator="secret_type"),
 ]
 SecretVersionMetadata = Annotated[
@@ -429,7 +439,8 @@ SecretVersionMetadata = Annotated[
     | KVSecretVersionMetadata
     | UsernamePasswordSecretVersionMetadata
     | ImportedCertificateVersionMetadata
-    | PrivateCertificateVersionMetadata,
+    | PrivateCertificateVersionMetadata
+    | PublicCertificateVersionMetadata,
     Field(discriminator="secret_type"),
 ]
 
@@ -445,18 +456,6 @@ class SecretVersionMetadataPatch(Request):
     """Changes to a version's metadata."""
 
     version_custom_metadata: Metadata | None = None
-
-
-class PublicCertificateActionValidateManualDNSPrototype(Request):
-    """Asks the certificate authority to look at the DNS records of an order now."""
-
-    action_type: Literal["public_cert_action_validate_dns_challenge"]
-
-
-class PublicCertificateActionValidateManualDNS(Answer):
-    """The certificate authority was asked."""
-
-    action_type: Literal["public_cert_action_validate_dns_challenge"]
 
 
 SecretActionPrototype = Annotated[

@@ -16,6 +16,7 @@ NAMED_UNIONS: Final[Mapping[str, Any]] = {
     "ConfigurationPrototype": configurations.ConfigurationPrototype,
     "PrivateCertificateCAData": authorities.PrivateCertificateCAData,
     "PrivateCertificateCryptoProvider": authorities.PrivateCertificateCryptoProvider,
+    "RotationPolicy": secrets.RotationPolicy,
     "Secret": secrets.Secret,
     "SecretAction": secrets.SecretAction,
     "SecretActionPrototype": secrets.SecretActionPrototype,

@@ -7,14 +7,14 @@ from typing import Any, Final
 from strongroom.api.extensions.mapping import job_body
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_groups, parse_list, parse_search, parse_sort
-from strongroom.api.v2.addressed import REVOKE, addressed, aim, find_addressed, has_slow_engine, revoked
+from strongroom.api.v2.addressed import REVOKE, VALIDATE, addressed, aim, find_addressed, has_slow_engine, revoked
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
-from strongroom.api.v2.schemas.private_certs import (
-    PrivateCertificateMetadataPatch,
-)
+from strongroom.api.v2.schemas.private_certs import PrivateCertificateMetadataPatch
+from strongroom.api.v2.schemas.public_certs import PublicCertificateMetadataPatch
 from strongroom.api.v2.schemas.secret_base import SecretMetadataPatchBase, SecretPrototypeBase
 from strongroom.api.v2.table.csr_update import as_csr_update
+from strongroom.api.v2.table.public_certs import orders_at_once, refuse_ordered_with, validate
 from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
 from strongroom.domain.ports import ReadUnit
@@ -38,7 +38,9 @@ _PATCH_MODELS: Final[dict[SecretType, type[SecretMetadataPatchBase]]] = {
     SecretType.USERNAME_PASSWORD: schemas.UsernamePasswordSecretMetadataPatch,
     SecretType.IMPORTED_CERT: schemas.ImportedCertificateMetadataPatch,
     SecretType.PRIVATE_CERT: PrivateCertificateMetadataPatch,
+    SecretType.PUBLIC_CERT: PublicCertificateMetadataPatch,
 }
+_ACTS_ON: Final = {REVOKE: SecretType.PRIVATE_CERT, VALIDATE: SecretType.PUBLIC_CERT}
 
 _TYPES: Final = frozenset(SecretType)
 
@@ -79,7 +81,10 @@ def _create(call: Call) -> Pending:
 
 def _creates_slowly(call: Call) -> bool:
     """Tell whether the type of the new secret needs keys or checks; what is no valid type is refused quickly."""
-    given = call.json_object().get("secret_type")
+    body = call.json_object()
+    given = body.get("secret_type")
+    if given == SecretType.PUBLIC_CERT:
+        return orders_at_once(body)
     engine = call.services.secrets.context.engines.get(given) if isinstance(given, str) else None  # type: ignore[call-overload]
     return engine is not None and engine.slow
 
@@ -190,6 +195,7 @@ def _get_metadata(call: Call) -> Reply:
 
 def _update_metadata(call: Call) -> Pending:
     secret = addressed(call)
+    refuse_ordered_with(secret, call.json_object())
     model = _PATCH_MODELS[secret.secret_type]
     members = call.parse(model).model_dump(exclude_unset=True)
     change = call.services.secrets.changes.patch(secret, MetadataPatch(members=members))
@@ -201,12 +207,14 @@ def _update_metadata(call: Call) -> Pending:
 def _act(call: Call) -> Pending:
     secret = addressed(call)
     body: Any = call.parse(schemas.SecretActionPrototype)  # type: ignore[arg-type]  # a union is not a class
-    if body.action_type != REVOKE or secret.secret_type is not SecretType.PRIVATE_CERT:
+    if _ACTS_ON[body.action_type] is not secret.secret_type:
         raise Invalid(
             ErrorCode.NOT_SUPPORTED,
             f"The action {body.action_type} does not apply to secrets of type {secret.secret_type}.",
             field="action_type",
         )
+    if body.action_type == VALIDATE:
+        return validate(call, secret)
     change = call.services.authorities.revocation.revoke(call.principal, secret)
     return Pending(commit=change.commit, reply=revoked)
 

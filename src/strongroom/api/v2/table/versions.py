@@ -13,6 +13,7 @@ from strongroom.api.v2.schemas.private_certs import (
     SecretVersionActionPrototype,
     VersionAction,
 )
+from strongroom.api.v2.schemas.public_certs import PublicCertificateVersionPrototype
 from strongroom.api.v2.schemas.secret_base import VersionPrototypeBase
 from strongroom.domain.access.actions import Action
 from strongroom.domain.secrets.context import VersionView
@@ -26,6 +27,7 @@ _MODELS: Final[dict[SecretType, type[VersionPrototypeBase]]] = {
     SecretType.USERNAME_PASSWORD: schemas.UsernamePasswordSecretVersionPrototype,
     SecretType.IMPORTED_CERT: schemas.ImportedCertificateVersionPrototype,
     SecretType.PRIVATE_CERT: PrivateCertificateVersionPrototype,
+    SecretType.PUBLIC_CERT: PublicCertificateVersionPrototype,
 }
 _COMMON: Final = frozenset({"custom_metadata", "version_custom_metadata", "restore_from_version"})
 
