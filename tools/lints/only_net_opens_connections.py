@@ -15,6 +15,7 @@ _LIBRARIES = (
     "aiohttp",
     "ftplib",
     "http.client",
+    "httpcore2",
     "httpx",
     "httpx2",
     "imaplib",

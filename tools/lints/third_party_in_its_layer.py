@@ -20,7 +20,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "pki": frozenset({"cryptography"}),
     "domain": frozenset(),
     "engines": frozenset({"acme", "cryptography", "josepy", "requests"}),
-    "net": frozenset({"cryptography", "httpx2", "requests", "urllib3"}),
+    "net": frozenset({"cryptography", "httpcore2", "httpx2", "requests"}),
     "dns": frozenset({"dns", "lexicon"}),
     "notify": frozenset({"apprise"}),
     "hsm": frozenset({"cryptography", "pkcs11"}),

@@ -79,6 +79,7 @@ class ErrorCode(StrEnum):
     # the server itself
     UNAVAILABLE = "unavailable"
     UPSTREAM_REFUSED = "upstream_refused"
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"
     ACME_ACCOUNT_NOT_FOUND = "acme_account_not_found"
     INTEGRITY_FAILED = "integrity_failed"
     MASTER_KEY_MISSING = "master_key_missing"
