@@ -36,6 +36,8 @@ from strongroom.domain.identity.model import (
     User,
 )
 from strongroom.domain.jobs.model import Job, JobQuery, JobState
+from strongroom.domain.notifications.model import WaitingEvent
+from strongroom.domain.notifications.repository import NotificationRepository
 from strongroom.domain.orders.repository import OrderRepository
 from strongroom.domain.secrets.model import (
     Lock,
@@ -100,6 +102,17 @@ class SecretRepository(Protocol):
 
     def due_for_expiry(self, now: datetime, limit: int) -> Sequence[SecretId]:
         """Return active secrets whose ``expires_at`` has passed, soonest first."""
+        ...
+
+    def due_for_notice(self, now: datetime, limit: int) -> Sequence[SecretId]:
+        """Return secrets whose next look for a notice of their end is due, longest due first.
+
+        It becomes due with each new end, and with each certificate (`domain.notifications.ladder`).
+        """
+        ...
+
+    def set_notice(self, secret_id: SecretId, at: datetime | None) -> None:
+        """Say when to look next; it is no change of the secret."""
         ...
 
     def due_for_rotation(self, now: datetime, limit: int) -> Sequence[SecretId]:
@@ -550,7 +563,17 @@ class EventRepository(Protocol):
         self, event_type: str, sub_type: str, secret: Secret | None, at: datetime, payload: dict[str, Any]
     ) -> None: ...
 
-    def purge(self, before: datetime, limit: int) -> int: ...
+    def waiting(self, limit: int) -> Sequence[WaitingEvent]:
+        """Return events that no notice was made of yet, oldest first; those of this unit are not among them."""
+        ...
+
+    def noticed(self, events: Sequence[WaitingEvent], at: datetime) -> None:
+        """Mark events as done with."""
+        ...
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Delete events older than ``before`` that do not wait, oldest first, and return how many."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -647,6 +670,8 @@ class ReadUnit(Protocol):
     def authorities(self) -> AuthorityRepository: ...
     @property
     def orders(self) -> OrderRepository: ...
+    @property
+    def notifications(self) -> NotificationRepository: ...
 
 
 class Unit(ReadUnit, Protocol):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection as AlchemyConnection
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration; a test compares it with the migrations folder."""
 
 ADVISORY_LOCK: Final = 7_320_001

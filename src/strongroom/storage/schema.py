@@ -156,6 +156,7 @@ secrets = Table(
     _text("previous_version_id", nullable=True),
     _int("row_version"),
     _sealed("private_state", nullable=True),
+    _instant("notice_at", nullable=True),  # added later, so it stands behind; when to look whether to tell of its end
     UniqueConstraint("id"),
 )
 _s = secrets.c
@@ -223,6 +224,8 @@ Index(
 is_expiring = _s.expires_at.is_not(None) & (_s.state == literal_column("1"))
 is_rotating = _s.next_rotation_at.is_not(None) & _s.state.in_([literal_column("1"), literal_column("5")])
 Index("ix_secrets_due_for_expiry", _s.expires_at, _s.pk, sqlite_where=is_expiring, postgresql_where=is_expiring)
+has_notice = _s.notice_at.is_not(None)
+Index("ix_secrets_due_for_notice", _s.notice_at, _s.pk, sqlite_where=has_notice, postgresql_where=has_notice)
 Index("ix_secrets_due_for_rotation", _s.next_rotation_at, _s.pk, sqlite_where=is_rotating, postgresql_where=is_rotating)
 
 secret_counts = Table(
@@ -626,8 +629,11 @@ events = Table(
     _text("group_id", nullable=True),
     _instant("at"),
     _text("payload"),
+    _instant("noticed_at", nullable=True),  # when it went into a notice, or nobody wanted to hear of it
     Index("ix_events_at", "at", "pk"),
 )
+is_waiting_event = events.c.noticed_at.is_(None)
+Index("ix_events_waiting", events.c.pk, sqlite_where=is_waiting_event, postgresql_where=is_waiting_event)
 
 orders = Table(
     "orders",
@@ -679,4 +685,77 @@ renewal_checks = Table(
     _instant("renew_at", nullable=True),
     _int("failures"),
     Index("ix_renewal_checks_check_at", "check_at", "secret_pk"),
+)
+
+notification_registration = Table(
+    "notification_registration",
+    metadata,
+    Column("pk", Integer, primary_key=True, autoincrement=False),  # always 1
+    _text("instance_crn"),
+    _text("source_name"),
+    _text("source_description"),
+    _instant("created_at"),
+    _text("created_by"),
+)
+
+notification_destinations = Table(
+    "notification_destinations",
+    metadata,
+    _pk(),
+    _text("id"),
+    _text("name"),
+    _text("destination_type"),
+    _flag("enabled"),
+    _text("document"),
+    _instant("created_at"),
+    _text("created_by"),
+    _instant("updated_at"),
+    _int("row_version"),
+    _sealed("sealed", nullable=True),
+    UniqueConstraint("id"),
+    UniqueConstraint("name"),
+)
+
+notification_deliveries = Table(
+    "notification_deliveries",
+    metadata,
+    _pk(),
+    _text("id"),
+    Column(
+        "destination_pk",
+        _BIG,
+        ForeignKey("notification_destinations.pk", ondelete="CASCADE", name="fk_notification_deliveries_destination"),
+        nullable=False,
+    ),
+    _text("event_type"),
+    _text("event_id"),
+    _text("state"),
+    _int("attempt"),
+    Column("status_code", Integer, nullable=True),
+    _text("message"),
+    _instant("created_at"),
+    _instant("sent_at", nullable=True),
+    _instant("next_try_at", nullable=True),
+    _instant("ended_at", nullable=True),
+    _text("payload", nullable=True),
+    UniqueConstraint("id"),
+    Index("ix_notification_deliveries_tried", "destination_pk", "sent_at", "pk"),
+)
+_d = notification_deliveries.c
+is_open_delivery = _d.ended_at.is_(None)
+is_ended_delivery = _d.ended_at.is_not(None)
+Index(
+    "ix_notification_deliveries_open",
+    _d.destination_pk,
+    _d.next_try_at,
+    _d.pk,
+    sqlite_where=is_open_delivery,
+    postgresql_where=is_open_delivery,
+)
+Index(
+    "ix_notification_deliveries_ended",
+    _d.ended_at,
+    _d.pk,
+    sqlite_where=is_ended_delivery,
+    postgresql_where=is_ended_delivery,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strongroom.domain import ports
 from strongroom.domain.audit.record import AuditEntry
+from strongroom.domain.notifications.repository import NotificationRepository
 from strongroom.domain.orders.repository import OrderRepository
 from strongroom.storage.engine import Connection
 from strongroom.storage.pending import Pending
@@ -110,6 +111,13 @@ class SqlReadUnit:
         from strongroom.storage.repositories.orders import SqlOrders
 
         return SqlOrders(self._connection, self._pending)
+
+    @property
+    def notifications(self) -> NotificationRepository:
+        """Return who is told of events, and what was sent."""
+        from strongroom.storage.repositories.notifications import SqlNotifications
+
+        return SqlNotifications(self._connection, self._pending)
 
 
 class SqlUnit(SqlReadUnit):

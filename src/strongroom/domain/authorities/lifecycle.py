@@ -18,6 +18,7 @@ from strongroom.domain.authorities.model import Authority, AuthorityId, Crl
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.jobs.model import ENDED, Job, JobQuery
 from strongroom.domain.jobs.steps import Commit, Done, Ended, Step, Waiting, new_job
+from strongroom.domain.notifications.ladder import NOTICE_DAYS, days_left, sub_type
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.time import format_rfc3339, from_microseconds, to_microseconds
 from strongroom.pki.authority import DEFAULT_CRL_EXPIRY
@@ -25,8 +26,6 @@ from strongroom.pki.formats import serial_text
 
 WATCH_CERTIFICATE: Final = "authority.watch"
 WATCH_CRL: Final = "crl.watch"
-NOTICE_DAYS: Final = (90, 60, 30, 10, 1, 0)
-"""Whole days of life left at which people are told; each on its day only."""
 
 _DAY: Final = timedelta(days=1)
 _JUST_AFTER: Final = timedelta(microseconds=1)
@@ -84,7 +83,7 @@ class CertificateWatch:
         if end <= now:
             self._context.outbox.emit_about_server(unit, AuthorityEvent.EXPIRED, details, by=SYSTEM.iam_id, at=now)
             return Done()
-        days = (end - now) // _DAY
+        days = days_left(end, now)
         if days in NOTICE_DAYS and days not in told:
             told = [*told, days]
             self._context.outbox.emit_about_server(
@@ -93,7 +92,7 @@ class CertificateWatch:
                 details,
                 by=SYSTEM.iam_id,
                 at=now,
-                sub_type=f"in_{days}_{'day' if days == 1 else 'days'}",
+                sub_type=sub_type(days),
             )
         data = {**job.data, "not_after": to_microseconds(end), "told": told}
         return Waiting("the end of the certificate to come nearer", end - days * _DAY + _JUST_AFTER, data)

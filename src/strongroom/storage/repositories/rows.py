@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from strongroom.domain.notifications.ladder import first_look
 from strongroom.domain.secrets.model import Secret, SecretType, State, Version
 from strongroom.kernel.ids import GroupId, IamId, SecretId, VersionId
 from strongroom.kernel.result import Notice
@@ -191,6 +192,9 @@ def secret_parameters(secret: Secret) -> dict[str, Any]:
         "downloaded": secret.downloaded,
         "expires_at": micros_of(secret.expires_at),
         "next_rotation_at": micros_of(secret.next_rotation_at),
+        "notice_at": None
+        if secret.expires_at is None
+        else to_microseconds(first_look(secret.expires_at, secret.updated_at)),
         "rotation_status": secret.rotation_status,
         "versions_total": secret.versions_total,
         "versions_made": secret.versions_made,

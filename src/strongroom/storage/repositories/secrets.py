@@ -8,7 +8,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from strongroom.domain.secrets.model import RenewalQuery, Secret, SecretQuery, SecretType, StoredPayload
+from strongroom.domain.secrets.model import (
+    CERTIFICATE_TYPES,
+    RenewalQuery,
+    Secret,
+    SecretQuery,
+    SecretType,
+    StoredPayload,
+)
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import GroupId, SecretId
 from strongroom.kernel.result import Page
@@ -144,11 +151,17 @@ def _build_save(_: str) -> sa.Executable:
         ),
         else_=secrets.downloaded,
     )
+    # People hear of each end once, and of the end of each certificate, though it may be the same instant.
+    ends_anew = secrets.expires_at.is_distinct_from(sa.bindparam("expires_at", type_=sa.BigInteger)) | (
+        secrets.type_no.in_([sa.literal_column(str(TYPE_NUMBERS[type_])) for type_ in sorted(CERTIFICATE_TYPES)])
+        & secrets.current_version_id.is_distinct_from(sa.bindparam("current_version_id", type_=sa.Text))
+    )
     return (
         sa.update(tables.secrets)
         .where(secrets.id == sa.bindparam("secret_id"), secrets.row_version == sa.bindparam("expected"))
         .values(
             downloaded=downloaded,
+            notice_at=sa.case((ends_anew, sa.bindparam("notice_at", type_=sa.BigInteger)), else_=secrets.notice_at),
             row_version=secrets.row_version + sa.literal_column("1"),
             **{name: sa.bindparam(name) for name in _SAVED_COLUMNS},
         )
@@ -167,6 +180,23 @@ _DUE_FOR_EXPIRY: Final = Statement(
         .where(tables.is_expiring, tables.secrets.c.expires_at <= sa.bindparam("now"))
         .order_by(tables.secrets.c.expires_at, tables.secrets.c.pk)
         .limit(sa.bindparam("limit", type_=sa.Integer))
+    ),
+)
+_DUE_FOR_NOTICE: Final = Statement(
+    "secrets.due_for_notice",
+    lambda _: (
+        sa.select(tables.secrets.c.id)
+        .where(tables.has_notice, tables.secrets.c.notice_at <= sa.bindparam("now"))
+        .order_by(tables.secrets.c.notice_at, tables.secrets.c.pk)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    ),
+)
+_SET_NOTICE: Final = Statement(
+    "secrets.set_notice",
+    lambda _: (
+        sa.update(tables.secrets)
+        .where(tables.secrets.c.id == sa.bindparam("secret_id"))
+        .values(notice_at=sa.bindparam("at", type_=sa.BigInteger))
     ),
 )
 _DUE_FOR_ROTATION: Final = Statement(
@@ -248,6 +278,15 @@ class SqlSecrets:
         """Return active secrets whose ``expires_at`` has passed, soonest first."""
         rows = self._connection.rows(_DUE_FOR_EXPIRY, now=to_microseconds(now), limit=limit)
         return [SecretId(row[0]) for row in rows]
+
+    def due_for_notice(self, now: datetime, limit: int) -> Sequence[SecretId]:
+        """Return secrets whose next look for a notice of their end is due, longest due first."""
+        rows = self._connection.rows(_DUE_FOR_NOTICE, now=to_microseconds(now), limit=limit)
+        return [SecretId(row[0]) for row in rows]
+
+    def set_notice(self, secret_id: SecretId, at: datetime | None) -> None:
+        """Say when to look next; it is no change of the secret."""
+        self._connection.run(_SET_NOTICE, secret_id=secret_id, at=None if at is None else to_microseconds(at))
 
     def due_for_rotation(self, now: datetime, limit: int) -> Sequence[SecretId]:
         """Return active or expired secrets whose ``next_rotation_at`` has passed, soonest first."""
