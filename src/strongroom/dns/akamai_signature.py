@@ -19,7 +19,7 @@ _SIGNED_BODY = 131_072
 class AkamaiKey:
     """The credentials of an API client."""
 
-    client_token: str
+    client_token: str = field(repr=False)
     client_secret: str = field(repr=False)
     access_token: str = field(repr=False)
 
@@ -52,7 +52,7 @@ def authorization(
     unsigned = f"{_ALGORITHM} {tokens};timestamp={moment};nonce={nonce};"
     content = _base64(hashlib.sha256(body[:signed_body]).digest()) if method == "POST" and body else ""
     # The empty part before the body's hash is for headers to sign: the DNS API wants none signed.
-    to_sign = "\t".join((method, "https", host.lower(), target, "", content, unsigned))
+    to_sign = f"{method}\thttps\t{host.lower()}\t{target}\t\t{content}\t{unsigned}"
     signing_key = _mac(key.client_secret.encode(), moment)
     return f"{unsigned}signature={_mac(signing_key.encode(), to_sign)}"
 
