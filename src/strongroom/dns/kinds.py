@@ -8,20 +8,18 @@ met, and imports what is large (a client library) inside functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from strongroom.domain.orders.dns import DnsProvider
 from strongroom.kernel.clock import Clock
-from strongroom.kernel.errors import ErrorCode, Problems
+from strongroom.kernel.errors import ErrorCode, Invalid, Problems
 from strongroom.kernel.value import value
+from strongroom.net.guard import Guard
 
 if TYPE_CHECKING:
     from strongroom.net.client import HttpClient
-
-AddressCheck = Callable[[str, bool], None]
-"""Refuses an address that may not be contacted, with `Invalid`; takes it, and whether the operator named it."""
 
 _SHOWN: Final = 80
 
@@ -32,7 +30,7 @@ class ProviderContext:
 
     Attributes:
         http: the guarded client.
-        check_address: for what does not speak HTTP.
+        guard: for what does not speak HTTP.
         resolvers: host and port of the operator's resolvers; empty for the system's.
         cis_url: base address of Cloud Internet Services, without a slash at the end.
         classic_url: base address of the classic infrastructure's API, likewise.
@@ -40,7 +38,7 @@ class ProviderContext:
     """
 
     http: HttpClient = field(repr=False)
-    check_address: AddressCheck = field(repr=False)
+    guard: Guard = field(repr=False)
     clock: Clock = field(repr=False)
     resolvers: Sequence[tuple[str, int]] = ()
     cis_url: str
@@ -179,6 +177,11 @@ class Fields:
     def keep(self, name: str, changed: Any) -> None:
         """Store a member in another spelling than it came in."""
         self.checked[name] = changed
+
+    def note(self, name: str, problem: Invalid) -> None:
+        """Note a refusal that was raised elsewhere, with its code."""
+        self.checked.pop(name, None)
+        self._problems.add(name, problem.detail, code=problem.code, hint=problem.hint)
 
     def refuse(self, name: str, detail: str, *, hint: str | None = None) -> None:
         """Note a broken rule."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 HOST: Final = re.compile(
@@ -45,16 +44,3 @@ def parents(name: str) -> list[str]:
 def canonical(address: str) -> str:
     """Return an IP address in the form in which it is compared."""
     return str(ipaddress.ip_address(address))
-
-
-def addresses_of(host: str) -> Sequence[str]:
-    """Return the addresses of a host as this system resolves it, or the address that it is; none if it has none."""
-    try:
-        return (canonical(host.strip("[]")),)
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(dict.fromkeys(str(place[0]) for *_, place in found))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from strongroom.dns.kinds import AddressCheck
-from strongroom.dns.names import HOST, addresses_of, canonical, plain
+from strongroom.dns.names import HOST, canonical, plain
 from strongroom.domain.orders.dns import DnsProblem, DnsRefusal, ServerReport
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
 from strongroom.kernel.value import value
+from strongroom.net.deadline import Deadline
+from strongroom.net.guard import Guard
 
 if TYPE_CHECKING:
     from dns.message import Message
@@ -31,6 +33,8 @@ TRIES: Final = 2
 MOST_FOUND: Final = 4
 _MOST_SHOWN: Final = 100
 DNS_PORT: Final = 53
+HOST_LIMIT: Final = timedelta(seconds=5)
+"""For resolving the host that a provider is set up with."""
 
 
 @value
@@ -54,7 +58,7 @@ class AuthoritativeServers:
 
     Args:
         resolvers: addresses and ports of the operator's; empty for the system's.
-        check_address: refuses what may not be contacted.
+        guard: refuses what may not be contacted.
         clock: for the reports.
         timeout_s: for one answer of one server.
     """
@@ -63,12 +67,12 @@ class AuthoritativeServers:
         self,
         *,
         resolvers: Sequence[tuple[str, int]],
-        check_address: AddressCheck,
+        guard: Guard,
         clock: Clock,
         timeout_s: float = SERVER_TIMEOUT_S,
     ) -> None:
         self._resolvers = tuple((canonical(address), port) for address, port in resolvers)
-        self._check_address = check_address
+        self._guard = guard
         self._clock = clock
         self._timeout_s = timeout_s
 
@@ -127,12 +131,21 @@ class AuthoritativeServers:
 
         The provider's server comes before a resolver of the same address, which may be a program of its own.
         """
-        ports = {address: [port] for host, port in servers.items() for address in addresses_of(host)}
+        ports = {address: [port] for host, port in servers.items() for address in self._addresses_of(host, port)}
         of_provider = frozenset(ports)
         for address, port in self._resolvers:
             if address not in of_provider:
                 ports.setdefault(address, []).append(port)
         return ports
+
+    def _addresses_of(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a server that a provider names, as those see it who write to it."""
+        is_operators = (host, port) in self._resolvers
+        try:
+            found = self._guard.addresses(host, is_operators=is_operators, deadline=Deadline(HOST_LIMIT))
+        except (Invalid, Unavailable):
+            return ()
+        return [canonical(address) for address in found]
 
     def _servers(
         self, lookup: Lookup, zone: str, ports: Mapping[str, Sequence[int]], pool: ThreadPoolExecutor
@@ -240,7 +253,9 @@ class AuthoritativeServers:
     def _forbidden(self, server: _Server) -> str | None:
         """Return in words why a server may not be contacted."""
         try:
-            self._check_address(server.address, (server.address, server.port) in self._resolvers)
+            self._guard.check_address(
+                server.address, is_operators=(server.address, server.port) in self._resolvers, host=server.name
+            )
         except Invalid as refusal:
             return f"is not asked: {refusal.detail}"
         return None
