@@ -658,6 +658,7 @@ is_left_order = (_o.state != literal_column("'open'")) & _o.has_records
 is_ended_order = (_o.state != literal_column("'open'")) & ~_o.has_records
 Index("uq_orders_open_names_key", _o.names_key, unique=True, sqlite_where=is_open_order, postgresql_where=is_open_order)
 Index("uq_orders_open_secret_id", _o.secret_id, unique=True, sqlite_where=is_open_order, postgresql_where=is_open_order)
+Index("ix_orders_open", _o.pk, _o.id, _o.secret_id, sqlite_where=is_open_order, postgresql_where=is_open_order)
 Index("ix_orders_with_records", _o.pk, _o.id, sqlite_where=is_left_order, postgresql_where=is_left_order)
 Index("ix_orders_ended", _o.updated_at, _o.pk, sqlite_where=is_ended_order, postgresql_where=is_ended_order)
 

@@ -9,6 +9,10 @@ from strongroom.domain.audit.record import AuditEntry, Initiator, Outcome, Targe
 from strongroom.domain.authorities.model import Authority, AuthorityId, Crl, Issued, IssuedKind, OcspSigner
 from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.domain.groups.model import SecretGroup
+from strongroom.domain.jobs.model import Job, JobState
+from strongroom.domain.orders.acme import AcmeStatus
+from strongroom.domain.orders.dns import ServerReport, TxtRecord
+from strongroom.domain.orders.model import Order, OrderChallenge, OrderRecord, OrderTrigger, RecordState, RenewalCheck
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.model import Lock, Secret, SecretType, State, Version, VersionAlias
 from strongroom.kernel.ids import (
@@ -17,6 +21,7 @@ from strongroom.kernel.ids import (
     ConfigurationId,
     GroupId,
     IamId,
+    JobId,
     SecretId,
     VersionId,
     new_uuid,
@@ -125,6 +130,77 @@ def make_signer(authority: Authority, **changes: Any) -> OcspSigner:
     return OcspSigner(authority_id=authority.id, **(fields | changes))
 
 
+def make_order(secret_id: str = "s1", names: tuple[str, ...] = ("www.example.com",), **changes: Any) -> Order:  # noqa: S107 - an id
+    """Make an open order; its names are told apart by all of them together."""
+    fields: dict[str, Any] = {
+        "id": JobId(new_uuid()),
+        "trigger": OrderTrigger.CREATE,
+        "by": SOMEBODY,
+        "names_key": " ".join(sorted(names)),
+        "ca": "ca",
+        "dns": "dns",
+        "key_algorithm": "ECDSA256",
+        "rotate_keys": False,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Order(secret_id=SecretId(secret_id), names=names, **(fields | changes))
+
+
+def make_challenge(domain: str = "example.com", **changes: Any) -> OrderChallenge:
+    fields: dict[str, Any] = {
+        "is_wildcard": True,
+        "authorization_url": f"https://ca.example.com/authorizations/{domain}",
+        "challenge_url": f"https://ca.example.com/challenges/{domain}",
+        "txt_name": f"_acme-challenge.{domain}",
+        "txt_value": "value",
+        "target": "target.example.net",
+        "status": AcmeStatus.PENDING,
+        "expires": later(DAY),
+        "servers": (
+            ServerReport(
+                name="ns1.example.net",
+                address="192.0.2.1",
+                seen=False,
+                soa_serial=7,
+                checked_at=later(0.000001),
+                found=("older",),
+                problem="it does not answer",
+            ),
+            ServerReport(name="ns2.example.net", address="2001:db8::1", seen=True, soa_serial=None, checked_at=NOW),
+        ),
+    }
+    return OrderChallenge(domain=domain, **(fields | changes))
+
+
+def make_record(state: RecordState = RecordState.WRITTEN, **changes: Any) -> OrderRecord:
+    fields: dict[str, Any] = {
+        "record": TxtRecord(name="_acme-challenge.example.com", value="value"),
+        "handle": "r-1",
+        "configuration_id": ConfigurationId("dns-1"),
+    }
+    return OrderRecord(state=state, **(fields | changes))
+
+
+def make_order_job(order: Order, state: JobState = JobState.QUEUED) -> Job:
+    return Job(
+        id=order.id,
+        kind="order",
+        dedupe_key=order.names_key,
+        state=state,
+        step="start",
+        secret_id=order.secret_id,
+        run_at=NOW,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def make_renewal_check(secret: Secret, **changes: Any) -> RenewalCheck:
+    fields: dict[str, Any] = {"version_id": VersionId("v1"), "check_at": NOW}
+    return RenewalCheck(secret_id=secret.id, **(fields | changes))
+
+
 def add_group(storage: SqlStorage, id_: str = "default", **changes: Any) -> SecretGroup:
     group = make_group(id_, **changes)
     storage.write(lambda unit: unit.groups.add(group))
@@ -170,3 +246,9 @@ def add_issued(storage: SqlStorage, authority: Authority, serial: str = "1", **c
     issued = make_issued(authority, serial, **changes)
     storage.write(lambda unit: unit.authorities.add_issued(issued))
     return issued
+
+
+def add_order(storage: SqlStorage, *args: Any, **changes: Any) -> Order:
+    order = make_order(*args, **changes)
+    storage.write(lambda unit: unit.orders.add(order))
+    return order

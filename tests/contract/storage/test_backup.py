@@ -35,6 +35,7 @@ from strongroom.domain.identity.model import (
     User,
 )
 from strongroom.domain.jobs.model import Job, JobState
+from strongroom.domain.orders.model import CaUse
 from strongroom.domain.ports import ReadUnit, StoredKey, Unit
 from strongroom.domain.secrets.model import (
     Lock,
@@ -66,7 +67,17 @@ from strongroom.storage import schema
 from strongroom.storage.backup import DERIVED, copied_tables, dump, load
 from strongroom.storage.migrate import REVISION
 from strongroom.storage.store import SqlStorage, open_storage
-from tests.contract.storage.builders import make_authority, make_configuration, make_crl, make_issued, make_signer
+from tests.contract.storage.builders import (
+    make_authority,
+    make_challenge,
+    make_configuration,
+    make_crl,
+    make_issued,
+    make_order,
+    make_record,
+    make_renewal_check,
+    make_signer,
+)
 
 AT = datetime(2026, 3, 2, 9, 14, 7, 123456, tzinfo=UTC)
 ADMIN = IamId("iam-ServiceId-admin")
@@ -145,6 +156,7 @@ def fill(storage: SqlStorage) -> None:
         )
         fill_identities(unit)
         fill_authorities(unit, named)
+        fill_orders(unit, named)
         unit.keys.put(
             StoredKey(id="1", kind="kek", active=True, master_key_id="m", blob=b"\xff\x00", public="", created_at=AT)
         )
@@ -165,6 +177,14 @@ def fill(storage: SqlStorage) -> None:
         unit.audit_trail.add_checkpoint(AT, "{}", "signature", "public")
 
     storage.write(unit_of_work)
+
+
+def fill_orders(unit: Unit, secret: Secret) -> None:
+    unit.orders.add(
+        make_order(secret.id, challenges=(make_challenge(),), records=(make_record(),), sealed_key=b"\x00key")
+    )
+    unit.orders.note_use(CaUse(ca_key="ca", kind="duplicate", subject="www.example.com", at=AT))
+    unit.orders.put_renewal_check(make_renewal_check(secret, renew_at=AT))
 
 
 def fill_authorities(unit: Unit, secret: Secret) -> None:
@@ -334,6 +354,20 @@ def test_restored_store_lists_searches_and_counts_as_before(storage: SqlStorage,
         (DEFAULT_GROUP, SecretType.ARBITRARY): 1,
         (GroupId("g1"), SecretType.KV): 1,
     }
+
+
+def test_restored_order_goes_on_where_it_was(storage: SqlStorage, other_sqlite: SqlStorage) -> None:
+    fill(storage)
+    load(other_sqlite, io.BytesIO(copy_of(storage)))
+
+    def look(unit: ReadUnit) -> object:
+        secret = unit.secrets.find_by_name(SecretType.KV, "Größe 100%")
+        assert secret is not None
+        order = unit.orders.open_of_secret(secret.id)
+        uses = unit.orders.uses("ca", "duplicate", "www.example.com", AT)
+        return order, uses, unit.orders.find_renewal_check(secret.id)
+
+    assert other_sqlite.read(look) == storage.read(look)
 
 
 def test_restored_authorities_go_on_where_they_were(storage: SqlStorage, other_sqlite: SqlStorage) -> None:

@@ -68,6 +68,14 @@ def _create_orders() -> None:
         postgresql_where=_OPEN,
     )
     op.create_index(
+        "ix_orders_open",
+        "orders",
+        ["pk", "id", "secret_id"],
+        unique=False,
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    )
+    op.create_index(
         "ix_orders_with_records",
         "orders",
         ["pk", "id"],
