@@ -26,6 +26,7 @@ class Limits:
     dns_configurations: int = 10
     orders_waiting: int = 10_000
     order_names: int = 100
+    notification_destinations: int = 50
     versions_kept: int = 50
     locks_per_secret: int = 1000
     lock_attributes_bytes: int = 10_240

@@ -55,6 +55,11 @@ class Action(StrEnum):
     SECRET_TASK_UPDATE = "secret-task.update"
     SECRET_TASK_DELETE = "secret-task.delete"
     # Strongroom's own
+    NOTIFICATIONS_DESTINATION_CREATE = "notifications-destination.create"
+    NOTIFICATIONS_DESTINATION_UPDATE = "notifications-destination.update"
+    NOTIFICATIONS_DESTINATION_DELETE = "notifications-destination.delete"
+    NOTIFICATIONS_DESTINATION_READ = "notifications-destination.read"
+    NOTIFICATIONS_DESTINATION_TEST = "notifications-destination.test"
     SETTINGS_READ = "settings.read"
     METRICS_READ = "metrics.read"
     MASTER_KEY_ROTATE = "master-key.rotate"
@@ -93,6 +98,14 @@ PLATFORM_ROLES: Final = frozenset({Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role
 """Roles that count on the instance only and give no access to secrets."""
 
 _A = Action
+_SEE_DESTINATIONS: Final = frozenset({_A.NOTIFICATIONS_DESTINATION_READ, _A.NOTIFICATIONS_DESTINATION_TEST})
+_CHANGE_DESTINATIONS: Final = frozenset(
+    {
+        _A.NOTIFICATIONS_DESTINATION_CREATE,
+        _A.NOTIFICATIONS_DESTINATION_UPDATE,
+        _A.NOTIFICATIONS_DESTINATION_DELETE,
+    }
+)
 _READER: Final = frozenset(
     {
         _A.SECRET_GROUP_READ,
@@ -111,6 +124,7 @@ _READER: Final = frozenset(
         _A.SECRET_TASKS_LIST,
         _A.SECRET_TASK_READ,
         _A.JOBS_LIST,
+        *_SEE_DESTINATIONS,
     }
 )
 _SECRETS_READER: Final = (_READER - {_A.CONFIGURATIONS_LIST}) | {_A.SECRET_READ, _A.SECRET_VERSION_READ}
@@ -144,6 +158,7 @@ _MANAGER: Final = _WRITER | {
     _A.CONFIGURATION_ACTION_CREATE,
     _A.NOTIFICATIONS_REGISTRATION_CREATE,
     _A.NOTIFICATIONS_REGISTRATION_DELETE,
+    *_CHANGE_DESTINATIONS,
     _A.SECRET_TASK_DELETE,
     _A.SETTINGS_READ,
     _A.ACCESS_READ,
@@ -158,7 +173,8 @@ _OPERATOR: Final = frozenset(
         _A.INSTANCE_JOB_ACTION_CREATE,
     }
 )
-_ADMINISTRATOR: Final = _OPERATOR | {_A.MASTER_KEY_ROTATE, _A.ACCESS_READ, _A.AUDIT_READ, _A.IDENTITY_MANAGE}
+_EDITOR: Final = _OPERATOR | _SEE_DESTINATIONS | _CHANGE_DESTINATIONS
+_ADMINISTRATOR: Final = _EDITOR | {_A.MASTER_KEY_ROTATE, _A.ACCESS_READ, _A.AUDIT_READ, _A.IDENTITY_MANAGE}
 
 ROLE_ACTIONS: Final[dict[Role, frozenset[Action]]] = {
     Role.READER: _READER,
@@ -168,7 +184,7 @@ ROLE_ACTIONS: Final[dict[Role, frozenset[Action]]] = {
     Role.SECRET_TASK_UPDATER: frozenset({_A.SECRET_TASK_UPDATE}),
     Role.VIEWER: frozenset(),
     Role.OPERATOR: _OPERATOR,
-    Role.EDITOR: _OPERATOR,
+    Role.EDITOR: _EDITOR,
     Role.ADMINISTRATOR: _ADMINISTRATOR,
 }
 
