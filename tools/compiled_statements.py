@@ -117,7 +117,7 @@ def _of_identities() -> Iterator[Statement]:
 
 def _of_configurations() -> Iterator[Statement]:
     sorts = [Sort(key=key, descending=down) for key in configurations.SORT_KEYS for down in (False, True)]
-    for types, search, sort in itertools.product((0, 4), (False, True), (None, *sorts)):
+    for types, search, sort in itertools.product((0, 4, 8), (False, True), (None, *sorts)):
         yield from configurations.list_statements(types=types, search=search, sort=sort)
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from strongroom.api.asgi import Application
 from strongroom.domain.access.actions import Role
+from strongroom.domain.orders.acme import Acme
+from strongroom.domain.orders.dns import DnsProviders, Propagation
 from strongroom.kernel.clock import FrozenClock
 from strongroom.runtime.container import Container, build
 from strongroom.runtime.data_dir import DataDir
@@ -152,10 +154,25 @@ def _role_id(role: Role) -> str:
 
 
 @contextmanager
-def in_process(path: Path, clock: FrozenClock, **settings: object) -> Iterator[InProcess]:
-    """Run the server for the length of a block."""
+def in_process(
+    path: Path,
+    clock: FrozenClock,
+    *,
+    acme: Acme | None = None,
+    dns: DnsProviders | None = None,
+    propagation: Propagation | None = None,
+    **settings: object,
+) -> Iterator[InProcess]:
+    """Run the server for the length of a block, with fakes of servers elsewhere if they are given."""
     with DataDir(path) as directory:
-        container = build(load_settings({"data_dir": path, **settings}), directory, clock=clock)
+        container = build(
+            load_settings({"data_dir": path, **settings}),
+            directory,
+            clock=clock,
+            acme=acme,
+            dns=dns,
+            propagation=propagation,
+        )
         try:
             yield InProcess(container, directory, clock)
         finally:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from strongroom.api.operations import JSON_BODY, Operation
+from strongroom.api.operations import JSON_BODY, Operation, Work
 from strongroom.api.parameters import header_parameter, path_parameter
 from strongroom.api.v2.schemas.base import Errors
 from strongroom.api.v2.schemas.unions import NAMED_UNIONS
@@ -44,6 +44,7 @@ _PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     415: ("UnsupportedMediaType", "The body's type or encoding is not one that this operation reads."),
     429: ("TooManyAttempts", "Too many attempts; Retry-After says when to try again."),
     500: ("InternalError", "The server could not complete the request; its log has the trace."),
+    502: ("Upstream", "Another server refused; its own message is passed on."),
     503: ("Unavailable", "The server or its database is not ready; try again."),
 }
 _RETRIED: Final = (429, 503)
@@ -161,6 +162,8 @@ def answer_statuses(operation: Operation) -> list[int]:
             found.add(409)
     if "{" in operation.path:
         found.add(404)
+    if operation.work is Work.OUTSIDE:
+        found.add(502)
     if operation.response is not None:
         found.add(406)
     if operation.method in _WITH_BODY:

@@ -14,6 +14,7 @@ from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
+from strongroom.domain.orders.configuring import PublicConfigurations
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
@@ -35,6 +36,7 @@ class Services:
     secrets: SecretServices
     groups: SecretGroups
     configurations: Configurations
+    public_configurations: PublicConfigurations
     authorities: AuthorityServices
     authenticator: Authenticator
     identities: IdentityServices

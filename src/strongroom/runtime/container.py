@@ -29,6 +29,8 @@ from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.jobs.steps import JobHandler, OneStep
+from strongroom.domain.orders.acme import Acme
+from strongroom.domain.orders.dns import DnsProviders, Propagation
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.events import Outbox
@@ -49,6 +51,7 @@ from strongroom.runtime.lint import Linter
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation
 from strongroom.runtime.metrics import Metrics
+from strongroom.runtime.outside import Outside, PublicCertificates
 from strongroom.runtime.server_keys import store_keys, stored_kek
 from strongroom.runtime.settings import Settings, describe
 from strongroom.runtime.tls import ServerTls
@@ -82,9 +85,28 @@ class Container:
 
 
 def build(
-    settings: Settings, directory: DataDir, *, port: int | None = None, worker: int = 0, clock: Clock | None = None
+    settings: Settings,
+    directory: DataDir,
+    *,
+    port: int | None = None,
+    worker: int = 0,
+    clock: Clock | None = None,
+    acme: Acme | None = None,
+    dns: DnsProviders | None = None,
+    propagation: Propagation | None = None,
 ) -> Container:
-    """Open the store and put the server together; the caller holds the data directory."""
+    """Open the store and put the server together; the caller holds the data directory.
+
+    Args:
+        settings: of the operator.
+        directory: held by the caller.
+        port: that is really listened on.
+        worker: which of several processes this is.
+        clock: another than the machine's.
+        acme: in place of ACME servers, as are the next two in place of DNS providers and name servers.
+        dns: see above.
+        propagation: see above.
+    """
     clock = clock if clock is not None else clock_of(settings)
     store = open_store(settings, directory, clock, worker=worker)
     storage, keys, instance = store.storage, store.keys, store.instance
@@ -94,7 +116,18 @@ def build(
         helpers = HelperProcesses()
         key_maker = KeyPool(size=settings.rsa_pool_size, bits=settings.rsa_pool_bits)
         vault = Vault(keys.keyring)
+        configuration_vault = ConfigurationVault(keys.keyring)
         outbox = Outbox(instance)
+        outside = Outside.build(settings, clock, acme=acme, dns=dns, propagation=propagation)
+        public = PublicCertificates.build(
+            settings,
+            outside,
+            storage=storage,
+            clock=clock,
+            limits=limits,
+            outbox=outbox,
+            vault=configuration_vault,
+        )
         authorities = AuthorityServices.build(
             AuthorityContext(
                 storage=storage,
@@ -190,9 +223,10 @@ def build(
             configurations=Configurations(
                 storage=storage,
                 clock=clock,
-                vault=ConfigurationVault(keys.keyring),
-                engines=[authorities.authorities, authorities.templates],
+                vault=configuration_vault,
+                engines=[authorities.authorities, authorities.templates, public.configurations],
             ),
+            public_configurations=public.configurations,
             authorities=authorities,
             authenticator=identities.authenticator,
             identities=identities,

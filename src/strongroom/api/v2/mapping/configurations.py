@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from strongroom.api.v2.schemas import dns_providers as dns
+from strongroom.api.v2.schemas import more_dns_providers as more
+from strongroom.api.v2.schemas import public_cas as cas
 from strongroom.api.v2.schemas.authorities import (
     PrivateCertificateConfigurationCACertificate,
     PrivateCertificateConfigurationIntermediateCA,
@@ -38,15 +41,41 @@ _FULL: Final = _members(
         ConfigType.ROOT_CA: PrivateCertificateConfigurationRootCA,
         ConfigType.INTERMEDIATE_CA: PrivateCertificateConfigurationIntermediateCA,
         ConfigType.TEMPLATE: PrivateCertificateConfigurationTemplate,
+        ConfigType.LETS_ENCRYPT: cas.PublicCertificateConfigurationCALetsEncrypt,
+        ConfigType.ACME: cas.PublicCertificateConfigurationCAAcme,
+        ConfigType.DNS_CLOUD_INTERNET_SERVICES: dns.PublicCertificateConfigurationDNSCloudInternetServices,
+        ConfigType.DNS_CLASSIC_INFRASTRUCTURE: dns.PublicCertificateConfigurationDNSClassicInfrastructure,
+        ConfigType.DNS_RFC2136: more.PublicCertificateConfigurationDNSRfc2136,
+        ConfigType.DNS_CLOUDFLARE: more.PublicCertificateConfigurationDNSCloudflare,
+        ConfigType.DNS_ROUTE53: more.PublicCertificateConfigurationDNSRoute53,
+        ConfigType.DNS_POWERDNS: more.PublicCertificateConfigurationDNSPowerDns,
+        ConfigType.DNS_AKAMAI: more.PublicCertificateConfigurationDNSAkamai,
+        ConfigType.DNS_EXEC: more.PublicCertificateConfigurationDNSExec,
+        ConfigType.DNS_LEXICON: more.PublicCertificateConfigurationDNSLexicon,
     }
 )
-_METADATA: Final = _members(
-    {
-        ConfigType.ROOT_CA: PrivateCertificateConfigurationRootCAMetadata,
-        ConfigType.INTERMEDIATE_CA: PrivateCertificateConfigurationIntermediateCAMetadata,
-        ConfigType.TEMPLATE: PrivateCertificateConfigurationTemplateMetadata,
-    }
-)
+_METADATA_MODELS: Final[Mapping[ConfigType, type[BaseModel]]] = {
+    ConfigType.ROOT_CA: PrivateCertificateConfigurationRootCAMetadata,
+    ConfigType.INTERMEDIATE_CA: PrivateCertificateConfigurationIntermediateCAMetadata,
+    ConfigType.TEMPLATE: PrivateCertificateConfigurationTemplateMetadata,
+    ConfigType.LETS_ENCRYPT: cas.PublicCertificateConfigurationCALetsEncryptMetadata,
+    ConfigType.ACME: cas.PublicCertificateConfigurationCAAcmeMetadata,
+    ConfigType.DNS_CLOUD_INTERNET_SERVICES: dns.PublicCertificateConfigurationDNSCloudInternetServicesMetadata,
+    ConfigType.DNS_CLASSIC_INFRASTRUCTURE: dns.PublicCertificateConfigurationDNSClassicInfrastructureMetadata,
+    ConfigType.DNS_RFC2136: more.PublicCertificateConfigurationDNSRfc2136Metadata,
+    ConfigType.DNS_CLOUDFLARE: more.PublicCertificateConfigurationDNSCloudflareMetadata,
+    ConfigType.DNS_ROUTE53: more.PublicCertificateConfigurationDNSRoute53Metadata,
+    ConfigType.DNS_POWERDNS: more.PublicCertificateConfigurationDNSPowerDnsMetadata,
+    ConfigType.DNS_AKAMAI: more.PublicCertificateConfigurationDNSAkamaiMetadata,
+    ConfigType.DNS_EXEC: more.PublicCertificateConfigurationDNSExecMetadata,
+    ConfigType.DNS_LEXICON: more.PublicCertificateConfigurationDNSLexiconMetadata,
+}
+_METADATA: Final = _members(_METADATA_MODELS)
+_NAMES: Final = {
+    config_type: frozenset(name for name, member in model.model_fields.items() if member.is_required())
+    for config_type, model in _METADATA_MODELS.items()
+}
+"""What tells a configuration from others."""
 _DATA: Final = frozenset(PrivateCertificateConfigurationCACertificate.model_fields)
 _RULES: Final = frozenset(CertificateTemplateRules.model_fields)
 
@@ -80,10 +109,27 @@ def configuration_metadata(
 
 
 def configuration_full(
-    configuration: Configuration, facts: AuthorityFacts | None = None, *, extensions: bool = False
+    configuration: Configuration,
+    facts: AuthorityFacts | None = None,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    extensions: bool = False,
 ) -> dict[str, Any]:
-    """Return a configuration with everything that is not secret; arguments as for `configuration_metadata`."""
-    return _shown(configuration, facts, _FULL[configuration.config_type], extensions=extensions)
+    """Return a configuration with all that may be shown of it.
+
+    Args:
+        configuration: of any type.
+        facts: of a certificate authority; others have none.
+        secrets: its credentials, for those who may read configurations; keys of private CAs are never among them.
+        extensions: whether the caller knows more types than the contract.
+    """
+    members = _FULL[configuration.config_type]
+    return _shown(configuration, facts, members, extensions=extensions) | _chosen(secrets or {}, members)
+
+
+def configuration_name(configuration: Configuration) -> dict[str, Any]:
+    """Return what those see of a public configuration who may only name it in their orders."""
+    return _shown(configuration, None, _NAMES[configuration.config_type], extensions=True)
 
 
 def certificate_template(configuration: Configuration) -> dict[str, Any]:

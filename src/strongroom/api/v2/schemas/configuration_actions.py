@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from strongroom.api.parameters import CommonName, ConfigurationName, Csr, Duration, Pem
+from strongroom.api.parameters import CommonName, ConfigurationName, Csr, Duration, Pem, text
 from strongroom.api.v2.schemas.authorities import PrivateCertificateConfigurationCACertificate
 from strongroom.api.v2.schemas.base import Answer, Request
 from strongroom.api.v2.schemas.certificate_parts import AlternativeNames, BelowAuthority, Subject
@@ -18,6 +18,8 @@ SetSigned = Literal["private_cert_configuration_action_set_signed"]
 RevokeAuthority = Literal["private_cert_configuration_action_revoke_ca_certificate"]
 RotateCrl = Literal["private_cert_configuration_action_rotate_crl"]
 RotateIntermediate = Literal["private_cert_configuration_action_rotate_intermediate"]
+TestPublic = Literal["public_cert_configuration_action_test"]
+Domain = Annotated[str, WithJsonSchema(text(1, 253))]
 
 # --- signing
 
@@ -130,13 +132,41 @@ class PrivateCertificateConfigurationActionRotate(Answer):
     config: PrivateCertificateConfigurationRotateAction
 
 
+# --- trying a public CA or DNS provider out (extension)
+
+
+class PublicCertificateConfigurationActionTestPrototype(Request):
+    """Tries a configuration out; ``domain`` says where a DNS configuration writes its probe."""
+
+    action_type: TestPublic
+    domain: Domain | None = None
+
+
+class ConfigurationTestStep(Answer):
+    """What one step of a test found."""
+
+    name: str
+    success: bool
+    message: str
+    duration_ms: int
+
+
+class PublicCertificateConfigurationActionTest(Answer):
+    """The configuration was tried out, with whatever result."""
+
+    action_type: TestPublic
+    success: bool
+    steps: list[ConfigurationTestStep]
+
+
 ConfigurationActionPrototype = Annotated[
     PrivateCertificateConfigurationActionSignCSRPrototype
     | PrivateCertificateConfigurationActionSignIntermediatePrototype
     | PrivateCertificateConfigurationActionSetSignedPrototype
     | PrivateCertificateConfigurationActionRevokePrototype
     | PrivateCertificateConfigurationActionRotateCRLPrototype
-    | PrivateCertificateConfigurationActionRotatePrototype,
+    | PrivateCertificateConfigurationActionRotatePrototype
+    | PublicCertificateConfigurationActionTestPrototype,
     Field(discriminator="action_type"),
 ]
 ConfigurationAction = Annotated[
@@ -145,6 +175,7 @@ ConfigurationAction = Annotated[
     | PrivateCertificateConfigurationActionSetSigned
     | PrivateCertificateConfigurationActionRevoke
     | PrivateCertificateConfigurationActionRotateCRL
-    | PrivateCertificateConfigurationActionRotate,
+    | PrivateCertificateConfigurationActionRotate
+    | PublicCertificateConfigurationActionTest,
     Field(discriminator="action_type"),
 ]

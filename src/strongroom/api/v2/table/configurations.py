@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, get_args
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_list, parse_search, parse_sort
 from strongroom.api.parameters import CONFIGURATION_TYPE_HEADER
-from strongroom.api.v2.mapping.configurations import changes, configuration_full, configuration_metadata, given
+from strongroom.api.v2.mapping.configurations import (
+    changes,
+    configuration_full,
+    configuration_metadata,
+    configuration_name,
+    given,
+)
 from strongroom.api.v2.schemas import configurations as schemas
 from strongroom.api.v2.schemas.configuration_actions import ConfigurationAction, ConfigurationActionPrototype
 from strongroom.api.v2.schemas.configuration_base import EngineName
+from strongroom.api.v2.schemas.dns_providers import ConfigurationZones
 from strongroom.domain.access.actions import Action
-from strongroom.domain.access.decide import require_instance
+from strongroom.domain.access.decide import require, require_instance
 from strongroom.domain.audit.record import Target
-from strongroom.domain.authorities.templates import templates_for
 from strongroom.domain.configurations.model import ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.configurations.service import Shown
+from strongroom.domain.configurations.usable import usable_by
 from strongroom.domain.ports import Unit
 from strongroom.kernel.errors import ErrorCode, Forbidden, Invalid
 
@@ -39,6 +47,16 @@ def _knows_extensions(call: Call) -> bool:
     return call.headers.get(EXTENSIONS_HEADER.lower()) == "1"
 
 
+def _types(call: Call, engines: Sequence[str]) -> frozenset[ConfigType]:
+    """Return the types that a list may show: the contract's clients stop at one that they do not know."""
+    extensions = _knows_extensions(call)
+    return frozenset(
+        item
+        for item in ConfigType
+        if (extensions or not item.is_extension) and (not engines or item.secret_type in engines)
+    )
+
+
 def _on_instance(call: Call) -> None:
     assert isinstance(call.operation.action, Action)  # noqa: S101  (every operation here has one)
     require_instance(call.principal, call.operation.action)
@@ -46,9 +64,21 @@ def _on_instance(call: Call) -> None:
 
 def _find(call: Call) -> None:
     """Guard: refuse who may not, find the configuration of the path and header."""
-    name = call.path["name"]
-    call.target = Target(type=_TARGET, name=name)
+    call.target = Target(type=_TARGET, name=call.path["name"])
     _on_instance(call)
+    _look_up(call)
+
+
+def _find_for_orders(call: Call) -> None:
+    """Guard: the same for who may create secrets in some group."""
+    call.target = Target(type=_TARGET, name=call.path["name"])
+    assert isinstance(call.operation.action, Action)  # noqa: S101  (the operation has one)
+    require(call.principal, call.operation.action)
+    _look_up(call)
+
+
+def _look_up(call: Call) -> None:
+    name = call.path["name"]
     config_type = call.headers.get(CONFIGURATION_TYPE_HEADER.lower())
     service = call.services.configurations
     configuration = call.services.storage.read(lambda unit: service.find(unit, name, config_type))
@@ -62,7 +92,9 @@ def _found(call: Call) -> Configuration:
 
 
 def _full(call: Call, shown: Shown) -> dict[str, Any]:
-    return configuration_full(shown.configuration, shown.facts, extensions=_knows_extensions(call))
+    return configuration_full(
+        shown.configuration, shown.facts, secrets=shown.secrets, extensions=_knows_extensions(call)
+    )
 
 
 def _create(call: Call) -> Pending:
@@ -91,7 +123,7 @@ def _list(call: Call) -> Reply:
     wanted = ConfigurationQuery(
         limit=query.limit,
         offset=query.offset,
-        config_types=frozenset(item for item in ConfigType if item.secret_type in engines) if engines else None,
+        config_types=_types(call, engines),
         search=parse_search(query.search),
         sort=parse_sort(query.sort, _SORT_KEYS),
     )
@@ -116,10 +148,16 @@ def _list_for_issuing(call: Call, wanted: ConfigurationQuery) -> Reply:
         raise Forbidden(
             ErrorCode.FORBIDDEN,
             "You are not allowed to list configurations: that needs a role on the instance.",
-            hint=f"With the header {EXTENSIONS_HEADER}: 1 you see the templates that your groups may use.",
+            hint=f"With the header {EXTENSIONS_HEADER}: 1 you see what your groups may use: the public "
+            "configurations, and templates.",
         )
-    page = call.services.storage.read(lambda unit: templates_for(unit, scope, wanted))
-    return Reply(body=page_body(call, page, "configurations", configuration_metadata))
+    page = call.services.storage.read(lambda unit: usable_by(unit, scope, wanted))
+    return Reply(body=page_body(call, page, "configurations", _usable))
+
+
+def _usable(configuration: Configuration) -> dict[str, Any]:
+    is_template = configuration.config_type is ConfigType.TEMPLATE
+    return configuration_metadata(configuration) if is_template else configuration_name(configuration)
 
 
 def _get(call: Call) -> Reply:
@@ -150,6 +188,10 @@ def _act(call: Call) -> Pending:
     return Pending(commit=change.commit, reply=lambda result: Reply(body={"action_type": action, **result}))
 
 
+def _list_zones(call: Call) -> Reply:
+    return Reply(body={"zones": list(call.services.public_configurations.zones(_found(call)))})
+
+
 OPERATIONS: Final = [
     Operation(
         name="create_configuration",
@@ -158,7 +200,7 @@ OPERATIONS: Final = [
         action=Action.CONFIGURATION_CREATE,
         guard=_on_instance,
         handler=_create,
-        work=Work.SLOW_WRITE,
+        work=Work.OUTSIDE,
         summary="Create a configuration",
         tag=_TAG,
         status=201,
@@ -202,7 +244,7 @@ OPERATIONS: Final = [
         action=Action.CONFIGURATION_UPDATE,
         guard=_find,
         handler=_update,
-        work=Work.WRITE,
+        work=Work.OUTSIDE,
         summary="Change a configuration",
         tag=_TAG,
         media_types=MERGE_PATCH,
@@ -234,7 +276,7 @@ OPERATIONS: Final = [
         action=Action.CONFIGURATION_ACTION_CREATE,
         guard=_find,
         handler=_act,
-        work=Work.SLOW_WRITE,
+        work=Work.OUTSIDE,
         summary="Act on a configuration",
         tag=_TAG,
         status=201,
@@ -243,5 +285,22 @@ OPERATIONS: Final = [
         more_answers={300: None},
         request_headers=_HEADERS,
         target_type=_TARGET,
+    ),
+    Operation(
+        name="list_configuration_zones",
+        method="GET",
+        path=f"{_NAMED}/zones",
+        action=Action.SECRET_CREATE,
+        guard=_find_for_orders,
+        handler=_list_zones,
+        work=Work.OUTSIDE,
+        summary="List the zones that a DNS configuration can write",
+        tag=_TAG,
+        response=ConfigurationZones,
+        more_answers={300: None},
+        request_headers=_HEADERS,
+        target_type=_TARGET,
+        audit_as="configuration-zones.list",
+        extension=True,
     ),
 ]
