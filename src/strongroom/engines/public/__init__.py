@@ -1,0 +1,1 @@
+"""Public certificates, ordered from CAs that speak ACME."""
