@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from strongroom.kernel.clock import FrozenClock
+from tests.peers.bind import bind, bind_secondary
 from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
@@ -23,6 +24,8 @@ from tools import coverage_floor
 
 __all__ = [
     "START_OF_TESTS",
+    "bind",
+    "bind_secondary",
     "durable_postgres",
     "live_server",
     "postgres_server",

@@ -24,6 +24,7 @@ PLACES = {
     "softhsm2": (Path("/usr"), "bin/softhsm2-util"),
     "gnutls-bin": (Path("/usr"), "bin/certtool"),
     "nginx-light": (Path("/usr"), "sbin/nginx"),
+    "bind9": (Path("/usr"), "sbin/named"),
 }
 
 
