@@ -150,8 +150,8 @@ class Operation:
         path: with ``{names}`` in braces.
         action: what the caller must be allowed to do, or ``public`` for nobody in particular.
         or_action: another action, on the whole instance, that is as good; the handler tells them apart.
-        work: where it runs; ``slow`` may say that a request is a plain write all the same.
-        slow: tells from the request whether a write is slow, where not all of them are.
+        work: where it runs, where every request belongs to the same place.
+        work_by: tells from the request where it runs; ``work`` is where the slowest do.
         guard: looks up and authorises the addressed thing before the body is read.
         request: model (or union) of the body, for parsing and OpenAPI.
         query: model of the query parameters.
@@ -177,7 +177,7 @@ class Operation:
     status: int = 200
     description: str = ""
     or_action: Action | None = None
-    slow: Callable[[Call], bool] | None = None
+    work_by: Callable[[Call], Work] | None = None
     guard: Callable[[Call], None] | None = None
     request: Any = None
     query: type[BaseModel] | None = None
@@ -204,9 +204,7 @@ class Operation:
 
     def work_of(self, call: Call) -> Work:
         """Return where this very request belongs; its body has been read."""
-        if self.slow is not None and not self.slow(call):
-            return Work.WRITE
-        return self.work
+        return self.work if self.work_by is None else self.work_by(call)
 
     def __post_init__(self) -> None:
         """Refuse an operation that does not say who may call it."""

@@ -77,10 +77,10 @@ def test_a_large_body_is_taken_apart_in_a_thread(size: int) -> None:
 
 
 def test_a_large_body_is_not_asked_whether_it_is_quick() -> None:
-    def asked(_: Call) -> bool:
+    def asked(_: Call) -> Work:
         raise AssertionError
 
-    made = operation(lambda _: Reply(), method="POST", work=Work.SLOW_WRITE, slow=asked)
+    made = operation(lambda _: Reply(), method="POST", work=Work.SLOW_WRITE, work_by=asked)
 
     assert Server([made], limits=Limits(request_bytes=MIB)).ask("POST", "/things", b" " * 100_000).status == 200
 

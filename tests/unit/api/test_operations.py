@@ -134,9 +134,8 @@ def test_the_trail_names_the_action(changes: dict[str, Any], name: str) -> None:
     assert made.audit_name == name
 
 
-def test_a_write_may_be_quick_by_its_request() -> None:
+def test_a_request_may_say_where_it_runs() -> None:
     call: Any = None
 
-    assert operation(lambda _: Reply(), work=Work.SLOW_WRITE, slow=lambda _: False).work_of(call) is Work.WRITE
-    assert operation(lambda _: Reply(), work=Work.SLOW_WRITE, slow=lambda _: True).work_of(call) is Work.SLOW_WRITE
+    assert operation(lambda _: Reply(), work=Work.SLOW_WRITE, work_by=lambda _: Work.WRITE).work_of(call) is Work.WRITE
     assert operation(lambda _: Reply(), work=Work.POINT).work_of(call) is Work.POINT

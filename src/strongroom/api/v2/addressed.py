@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strongroom.api.operations import Call, Reply
+from strongroom.api.operations import Call, Reply, Work
 from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
 from strongroom.domain.secrets.lookup import authorised_secret
@@ -42,6 +42,7 @@ def addressed(call: Call) -> Secret:
     return found
 
 
-def has_slow_engine(call: Call) -> bool:
-    """Tell whether the addressed secret's type needs keys or checks to be changed."""
-    return call.services.secrets.context.engine(addressed(call).secret_type).slow
+def work_of_engine(call: Call) -> Work:
+    """Tell where the addressed secret is changed: its type may need keys or checks for that."""
+    slow = call.services.secrets.context.engine(addressed(call).secret_type).slow
+    return Work.SLOW_WRITE if slow else Work.WRITE

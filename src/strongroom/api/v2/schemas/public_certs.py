@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
-from strongroom.api.parameters import AltNames, ConfigurationName, DateTime, text
+from strongroom.api.parameters import AltNames, ConfigurationName, DateTime, one_of, text
 from strongroom.api.v2.schemas.base import Answer, Request, StateDescription
 from strongroom.api.v2.schemas.secret_base import (
     CertificateValidity,
@@ -22,15 +21,8 @@ from strongroom.api.v2.schemas.secret_base import (
 Validate = Literal["public_cert_action_validate_dns_challenge"]
 PublicKeyAlgorithm = Literal["RSA2048", "RSA4096", "ECDSA256", "ECDSA384"]
 
-_OLDER_WORDS: Final[Mapping[str, str]] = {"EC256": "ECDSA256", "EC384": "ECDSA384"}
-
-
-def _of_today(value: Any) -> Any:
-    """Return today's word for an algorithm. Source: contract domain section 4.2."""
-    return _OLDER_WORDS.get(value, value) if isinstance(value, str) else value
-
-
-_KeyAlgorithm = Annotated[PublicKeyAlgorithm, BeforeValidator(_of_today)]
+# Older words for two of them are taken, too. Source: contract domain section 4.2.
+_KeyAlgorithm = Annotated[str, one_of(*get_args(PublicKeyAlgorithm))]
 _CommonName = Annotated[str, WithJsonSchema(text(1, 64, description="May be a wildcard."))]
 _DnsName = Annotated[
     str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from strongroom.api.operations import Call, Pending, Reply
+from strongroom.api.operations import Call, Pending, Reply, Work
 from strongroom.api.v2.addressed import VALIDATE
 from strongroom.domain.orders.model import MANUAL
 from strongroom.domain.secrets.model import Secret, SecretType
@@ -35,9 +35,9 @@ def refuse_ordered_with(secret: Secret, members: Mapping[str, Any]) -> None:
     problems.raise_any()
 
 
-def orders_at_once(given: Mapping[str, Any]) -> bool:
-    """Tell whether a create request waits for the CA: the answer to manual DNS carries its challenges."""
-    return given.get("dns") == MANUAL
+def work_of_order(given: Mapping[str, Any]) -> Work:
+    """Tell where an order begins: with manual DNS the answer carries challenges, so the CA is asked for them."""
+    return Work.OUTSIDE if given.get("dns") == MANUAL else Work.WRITE
 
 
 def validate(call: Call, secret: Secret) -> Pending:

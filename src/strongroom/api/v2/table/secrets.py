@@ -7,14 +7,14 @@ from typing import Any, Final
 from strongroom.api.extensions.mapping import job_body
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
 from strongroom.api.paging import page_body, parse_groups, parse_list, parse_search, parse_sort
-from strongroom.api.v2.addressed import REVOKE, VALIDATE, addressed, aim, find_addressed, has_slow_engine, revoked
+from strongroom.api.v2.addressed import REVOKE, VALIDATE, addressed, aim, find_addressed, revoked, work_of_engine
 from strongroom.api.v2.mapping.secrets import secret_full, secret_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.api.v2.schemas.private_certs import PrivateCertificateMetadataPatch
 from strongroom.api.v2.schemas.public_certs import PublicCertificateMetadataPatch
 from strongroom.api.v2.schemas.secret_base import SecretMetadataPatchBase, SecretPrototypeBase
 from strongroom.api.v2.table.csr_update import as_csr_update
-from strongroom.api.v2.table.public_certs import orders_at_once, refuse_ordered_with, validate
+from strongroom.api.v2.table.public_certs import refuse_ordered_with, validate, work_of_order
 from strongroom.domain.access.actions import Action
 from strongroom.domain.audit.record import Target
 from strongroom.domain.ports import ReadUnit
@@ -79,14 +79,14 @@ def _create(call: Call) -> Pending:
     return Pending(commit=commit, reply=reply)
 
 
-def _creates_slowly(call: Call) -> bool:
-    """Tell whether the type of the new secret needs keys or checks; what is no valid type is refused quickly."""
+def _work_of_create(call: Call) -> Work:
+    """Tell what the type of the new secret needs: keys, checks, other servers; what is no type is refused quickly."""
     body = call.json_object()
     given = body.get("secret_type")
     if given == SecretType.PUBLIC_CERT:
-        return orders_at_once(body)
+        return work_of_order(body)
     engine = call.services.secrets.context.engines.get(given) if isinstance(given, str) else None  # type: ignore[call-overload]
-    return engine is not None and engine.slow
+    return Work.SLOW_WRITE if engine is not None and engine.slow else Work.WRITE
 
 
 def _require_known_type(call: Call, raw: dict[str, Any]) -> None:
@@ -239,7 +239,7 @@ OPERATIONS: Final = [
         action=Action.SECRET_CREATE,
         handler=_create,
         work=Work.SLOW_WRITE,
-        slow=_creates_slowly,
+        work_by=_work_of_create,
         summary="Create a secret",
         tag="Secrets",
         status=201,
@@ -297,7 +297,7 @@ OPERATIONS: Final = [
         guard=find_addressed,
         handler=_update_metadata,
         work=Work.SLOW_WRITE,
-        slow=has_slow_engine,
+        work_by=work_of_engine,
         summary="Change a secret's metadata",
         tag="Secrets",
         media_types=MERGE_PATCH,

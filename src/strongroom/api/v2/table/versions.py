@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from strongroom.api.operations import MERGE_PATCH, Call, Operation, Pending, Reply, Work
-from strongroom.api.v2.addressed import addressed, find_addressed, has_slow_engine, revoked
+from strongroom.api.v2.addressed import addressed, find_addressed, revoked, work_of_engine
 from strongroom.api.v2.mapping.secrets import version_full, version_metadata
 from strongroom.api.v2.schemas import secrets as schemas
 from strongroom.api.v2.schemas.private_certs import (
@@ -15,6 +15,7 @@ from strongroom.api.v2.schemas.private_certs import (
 )
 from strongroom.api.v2.schemas.public_certs import PublicCertificateVersionPrototype
 from strongroom.api.v2.schemas.secret_base import VersionPrototypeBase
+from strongroom.api.v2.table.public_certs import work_of_order
 from strongroom.domain.access.actions import Action
 from strongroom.domain.secrets.context import VersionView
 from strongroom.domain.secrets.lookup import find_version
@@ -54,6 +55,11 @@ def _create(call: Call) -> Pending:
     )
     change = call.services.secrets.rotation.rotate(call.principal, secret, new)
     return Pending(commit=change.commit, reply=lambda view: Reply(body=_full(call, view)))
+
+
+def _work_of_create(call: Call) -> Work:
+    secret = addressed(call)
+    return work_of_order(secret.attributes) if secret.secret_type is SecretType.PUBLIC_CERT else work_of_engine(call)
 
 
 def _list(call: Call) -> Reply:
@@ -110,7 +116,7 @@ OPERATIONS: Final = [
         guard=find_addressed,
         handler=_create,
         work=Work.SLOW_WRITE,
-        slow=has_slow_engine,
+        work_by=_work_of_create,
         summary="Rotate a secret: create its next version",
         tag="Versions",
         status=201,
