@@ -1,0 +1,1 @@
+"""What sends notices: webhooks, e-mail, chat services."""
