@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from strongroom.dns.hosted import HostedSets, RecordSet, Zone
 from strongroom.dns.kinds import Fields, ProviderContext
 from strongroom.dns.names import plain
 from strongroom.dns.vendor import Vendor, as_object, as_objects
 from strongroom.domain.orders.dns import TTL
+from strongroom.kernel.errors import Invalid
 
 if TYPE_CHECKING:
     from strongroom.net.client import Answer
@@ -32,18 +33,15 @@ class PowerDnsKind:
 
     def check(self, fields: Fields, context: ProviderContext) -> None:
         """Read every member once."""
-        del context
-        url = fields.text(
-            "powerdns_url",
-            most=512,
-            form=_URL,
-            says="the URL of the server's API, such as https://dns.example.com:8081, without user, query or fragment",
-        )
-        if url is not None and not _is_url(url):
-            fields.refuse("powerdns_url", "powerdns_url must have a host, and a port from 1 to 65535 if any.")
-        elif url is not None:
-            # The path of the API is added to it; people paste it with the path.
-            fields.keep("powerdns_url", url.rstrip("/").removesuffix("/api/v1"))
+        url = fields.text("powerdns_url", most=512, form=_URL, says="a URL without user, query or fragment")
+        if url is not None:
+            try:
+                context.guard.check_url(url, allow_http=True, field="powerdns_url")
+            except Invalid as problem:
+                fields.note("powerdns_url", problem)
+            else:
+                # The path of the API is added to it; people paste it with the path.
+                fields.keep("powerdns_url", url.rstrip("/").removesuffix("/api/v1"))
         fields.text("powerdns_api_key", most=512, form=_KEY, says="visible ASCII characters", secret=True)
         fields.optional_text("powerdns_server_id", most=64, form=_SERVER, says="the id of a server")
         if not fields.is_given("powerdns_server_id"):
@@ -131,11 +129,3 @@ class PowerDns(HostedSets):
 
     def _zone(self, zone: Zone) -> str:
         return f"{self._root}/{quote(zone.id, safe='=')}"
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -60,7 +60,7 @@ class _Partition:
 
 
 _PARTITIONS: Final = {
-    "cn-": _Partition(url="https://api.route53.cn", region="cn-northwest-1"),
+    "cn-": _Partition(url="https://route53.amazonaws.com.cn", region="cn-northwest-1"),
     "us-gov-": _Partition(url="https://route53.us-gov.amazonaws.com", region="us-gov-west-1"),
     "": _Partition(url="https://route53.amazonaws.com", region=_REGION),
 }
