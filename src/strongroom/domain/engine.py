@@ -62,7 +62,7 @@ class Prepared:
     Attributes:
         payload: members of the payload in the API's spelling; ``None`` while there is no value yet. A rotation without
             one only begins: whatever ``on_commit`` queues makes the version.
-        awaits_version: whether the secret counts as having a version before there is one.
+        awaits_version: whether the secret counts as having a version before there is one, and is told of only then.
         attributes: replaces the secret's clear metadata of its type.
         version_attributes: clear metadata of the version.
         version_custom_metadata: replaces what the request brought, where the engine kept some.

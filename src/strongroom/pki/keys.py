@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_der_private_key,
+    load_pem_private_key,
 )
 
 from strongroom.kernel.errors import ErrorCode, Invalid
@@ -102,6 +103,11 @@ def generate_key_der(spec: KeySpec) -> bytes:
 def load_own_key_der(der: bytes) -> IssuedKey:
     """Read a key that Strongroom itself made; its arithmetic is not checked again, which takes RSA 50 ms."""
     return cast("IssuedKey", load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True))
+
+
+def load_own_key_pem(pem: str) -> IssuedKey:
+    """Read a key that Strongroom itself made and wrote as PEM; see `load_own_key_der`."""
+    return cast("IssuedKey", load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True))
 
 
 def _list(sizes: tuple[int, ...] | dict[int, type[ec.EllipticCurve]]) -> str:

@@ -24,17 +24,20 @@ from strongroom.domain.authorities.pins import Pins
 from strongroom.domain.authorities.services import AuthorityServices
 from strongroom.domain.configurations.service import Configurations
 from strongroom.domain.configurations.vault import ConfigurationVault
-from strongroom.domain.engine import Work
+from strongroom.domain.engine import Engine, Work
 from strongroom.domain.groups.service import SecretGroups
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.jobs.steps import JobHandler, OneStep
 from strongroom.domain.orders.acme import Acme
+from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.dns import DnsProviders, Propagation
+from strongroom.domain.orders.services import OrderServices
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.events import Outbox
 from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_for_expiry, due_for_rotation
+from strongroom.domain.secrets.model import SecretType
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.domain.secrets.vault import Vault
 from strongroom.engines.registry import build_engines
@@ -142,13 +145,25 @@ def build(
             ),
             Linter(helpers),
         )
+        engines: dict[SecretType, Engine] = {}
         context = Context(
             storage=storage,
             vault=vault,
             outbox=outbox,
-            engines=build_engines(authorities.issuance),
+            engines=engines,
             work=Work(clock=clock, limits=limits, helpers=helpers, keys=key_maker, generate_password=generate_password),
         )
+        orders = OrderServices.build(
+            OrderContext(
+                secrets=context,
+                acme=outside.acme,
+                cas=public.cas,
+                dns=public.dns,
+                propagation=outside.propagation,
+            )
+        )
+        # An order stores versions as the secret services do, and one of the engines begins orders.
+        engines |= build_engines(authorities.issuance, orders.ordering)
         secrets = SecretServices.build(context)
         signer = keys.token_authority(issuer=f"{url}/identity", clock=clock)
         identities = IdentityServices.build(
@@ -181,6 +196,9 @@ def build(
             authorities.lint_steps,
             authorities.certificate_watch,
             authorities.crl_watch,
+            orders.steps,
+            orders.cleanup,
+            orders.renewal_info,
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
@@ -202,6 +220,8 @@ def build(
                 authorities.renewal,
                 authorities.certificate_watch,
                 authorities.crl_watch,
+                orders.sweep,
+                orders.renewal_info,
             ],
             periodic=periodic,
             owner=f"{socket.gethostname()}/{new_uuid()[:8]}",
@@ -232,6 +252,7 @@ def build(
             identities=identities,
             audit=AuditTrail(storage, clock, keys.checkpoints),
             jobs=JobService(clock),
+            orders=orders.ordering,
             order_views=OrderViews(),
             wake_worker=background.wake,
             settings=lambda: list(describe(settings)),

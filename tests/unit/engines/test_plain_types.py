@@ -15,7 +15,7 @@ from strongroom.kernel.errors import ErrorCode, Invalid
 from tests.unit.engines.conftest import present
 
 # No plain type issues anything.
-ENGINES = build_engines(cast("Issuance", None))
+ENGINES = build_engines(cast("Issuance", None), cast("Ordering", None))
 ARBITRARY, KV, CREDENTIALS = (
     ENGINES[kind] for kind in (SecretType.ARBITRARY, SecretType.KV, SecretType.USERNAME_PASSWORD)
 )

@@ -91,7 +91,7 @@ class SecretChanges:
                     private_state=sealed_state if sealed_state is not None else now.private_state,
                     warnings=patched.warnings if patched.warnings is not None else now.warnings,
                 )
-                if patched.rotation != now.rotation:
+                if patched.rotation != now.rotation and now.rotation_status != "pending":
                     # What held the old policy back says nothing about the new one.
                     fires = self._next(unit, changed, patched.rotate_before)
                     changed = replace(changed, next_rotation_at=fires, rotation_status="none")

@@ -115,7 +115,8 @@ class SecretCreation:
                 unit.versions.add(version, sealed)
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, secret, version_id)
-            self._context.outbox.emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
+            if not prepared.awaits_version:
+                self._context.outbox.emit(unit, EventType.CREATED, secret, by=principal.iam_id, at=at)
             return SecretView(secret=secret, payload=prepared.payload, private_state=state)
 
         return Change(commit)

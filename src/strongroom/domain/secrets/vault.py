@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from strongroom.domain.ports import Binding, Sealer
-from strongroom.kernel.ids import SecretId, VersionId
+from strongroom.kernel.ids import JobId, SecretId, VersionId
 
 # What was sealed here has no white space around it: the scanner alone reads it, and reads are what matters.
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -46,6 +46,18 @@ class Vault:
             Integrity: it was changed or belongs elsewhere.
         """
         return _decode(self._sealer.unseal(sealed, Binding("secrets", secret_id, "private_state")))
+
+    def seal_order_key(self, order_id: JobId, der: bytes) -> bytes:
+        """Seal the private key of a certificate that is on order."""
+        return self._sealer.seal(der, Binding("orders", order_id, "sealed_key"))
+
+    def open_order_key(self, order_id: JobId, sealed: bytes) -> bytes:
+        """Open the private key of a certificate that is on order.
+
+        Raises:
+            Integrity: it was changed or belongs elsewhere.
+        """
+        return self._sealer.unseal(sealed, Binding("orders", order_id, "sealed_key"))
 
 
 def _encode(value: Mapping[str, Any]) -> bytes:

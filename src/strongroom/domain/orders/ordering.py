@@ -1,0 +1,420 @@
+"""Ordering public certificates: what is asked for is checked, and an order begins with the secret that waits for it.
+
+Source: contract domain sections 4.2 to 4.4; design, section 8 ("public certificates").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from strongroom.domain.access.actions import Action
+from strongroom.domain.access.decide import require_group
+from strongroom.domain.access.principals import Principal
+from strongroom.domain.change import Change
+from strongroom.domain.engine import NewValues, Patched, Prepared, Present
+from strongroom.domain.jobs.model import JobState
+from strongroom.domain.jobs.steps import new_job
+from strongroom.domain.orders.acme import AcmeOrder
+from strongroom.domain.orders.configured import PublicCa
+from strongroom.domain.orders.context import (
+    ATTEMPT,
+    BUNDLE,
+    CA,
+    DNS,
+    ISSUANCE,
+    KEY_ALGORITHMS,
+    ORDER,
+    OrderContext,
+    issuance_info,
+)
+from strongroom.domain.orders.faults import Fault, Side, fault_of
+from strongroom.domain.orders.issued import attributes, facts_of_payload, version_attributes
+from strongroom.domain.orders.machine import Step
+from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderTrigger
+from strongroom.domain.orders.names import OrderNames, check_names, names_key
+from strongroom.domain.orders.placing import open_session, place, read_challenges
+from strongroom.domain.orders.policy import OFF, policy_warnings, read_policy, rotate_at
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.domain.secrets.context import changed_meanwhile
+from strongroom.domain.secrets.events import EventType
+from strongroom.domain.secrets.model import Secret, State
+from strongroom.kernel.errors import (
+    Conflict,
+    ErrorCode,
+    Invalid,
+    LimitReached,
+    Problems,
+    StrongroomError,
+    Unavailable,
+    Upstream,
+)
+from strongroom.kernel.ids import IamId, JobId, SecretId, VersionId, new_uuid
+from strongroom.kernel.result import Notice
+from strongroom.kernel.value import value
+from strongroom.pki.load import load_certificates
+from strongroom.pki.renewal_id import renewal_identifier
+
+_SYNONYMS: Final = {"EC256": "ECDSA256", "EC384": "ECDSA384"}
+_MANUAL_LIFE: Final = timedelta(days=7)
+"""Of challenges whose CA does not say when they lapse."""
+
+
+@value
+class _Asked:
+    """An order that was checked but not yet begun.
+
+    Attributes:
+        placed: at the CA already, with what proves its names: manual orders only.
+    """
+
+    names: tuple[str, ...]
+    ca: PublicCa
+    dns: str
+    key_algorithm: str
+    rotate_keys: bool
+    trigger: OrderTrigger
+    by: IamId
+    replaces: str | None = None
+    version_custom_metadata: Mapping[str, Any] | None = None
+    placed: AcmeOrder | None = None
+    challenges: tuple[OrderChallenge, ...] = ()
+
+
+class Ordering:
+    """Begins orders."""
+
+    def __init__(self, context: OrderContext) -> None:
+        self._context = context
+
+    def new(self, new: NewValues) -> Prepared:
+        """Check the request for a certificate and prepare its order; a manual one is placed at once.
+
+        Raises:
+            Invalid: every broken rule, by field.
+        """
+        values, problems = new.values, Problems()
+        limits = self._context.secrets.work.limits
+        names = check_names(problems, values.get("common_name"), values.get("alt_names") or (), most=limits.order_names)
+        algorithm = _read_algorithm(problems, values.get("key_algorithm"))
+        rotation = read_policy(values.get("rotation"))
+        ca, dns = self._read_configurations(problems, values.get(CA), values.get(DNS))
+        problems.raise_any()
+        assert ca is not None  # noqa: S101  (a problem otherwise)
+        asked = _Asked(
+            names=names.all,
+            ca=ca,
+            dns=dns,
+            key_algorithm=algorithm,
+            rotate_keys=False,
+            trigger=OrderTrigger.CREATE,
+            by=IamId(new.caller["iam_id"]),
+            version_custom_metadata=new.version_custom_metadata,
+        )
+        shown = _asked_attributes(names, ca.configuration.name, dns, algorithm, bundle=values.get(BUNDLE))
+        return self._begin(
+            asked, None, shown, rotation, policy_warnings(rotation, dns), awaits_version=True, expires_at=None
+        )
+
+    def renewal(self, present: Present, new: NewValues) -> Prepared:
+        """Prepare the order of the next certificate; names, CA, DNS and algorithm stay.
+
+        Raises:
+            Invalid: ``state_forbids`` without a first certificate; a configuration is not there any more.
+            Conflict: ``already_exists`` while an order runs.
+        """
+        secret = present.secret
+        if secret.current_version_id is None:
+            raise Invalid(
+                ErrorCode.STATE_FORBIDS,
+                f"A public certificate in state {secret.state.description} cannot be rotated: it was never issued. "
+                "Delete it and order it anew.",
+                reference_code="secrets-manager.Error07062",
+            )
+        self._context.secrets.storage.look(lambda unit: _require_none_open(unit, secret.id))
+        shown = secret.attributes
+        problems = Problems()
+        ca, dns = self._read_configurations(problems, shown.get(CA), shown.get(DNS))
+        problems.raise_any()
+        assert ca is not None  # noqa: S101  (a problem otherwise)
+        rotation = dict(secret.rotation or OFF)
+        chosen = rotation if new.automatic else (new.values.get("rotation") or {})
+        asked = _Asked(
+            names=tuple(name for name in (shown.get("common_name"), *shown.get("alt_names", ())) if name),
+            ca=ca,
+            dns=dns,
+            key_algorithm=shown["key_algorithm"],
+            rotate_keys=bool(chosen.get("rotate_keys")),
+            trigger=OrderTrigger.AUTO if new.automatic else OrderTrigger.MANUAL,
+            by=IamId(new.caller["iam_id"]),
+            replaces=self._replaced(present, secret),
+            version_custom_metadata=new.version_custom_metadata,
+        )
+        return self._begin(
+            asked, secret, shown, rotation, secret.warnings, awaits_version=False, expires_at=secret.expires_at
+        )
+
+    def restored(self, present: Present, payload: Mapping[str, Any]) -> Prepared:
+        """Make the previous certificate current again.
+
+        Raises:
+            Conflict: ``already_exists`` while an order runs.
+        """
+        secret = present.secret
+        self._context.secrets.storage.look(lambda unit: _require_none_open(unit, secret.id))
+        facts = facts_of_payload(payload)
+        rotation = secret.rotation or OFF
+        return Prepared(
+            payload=payload,
+            attributes=attributes(secret.attributes, facts, secret.attributes.get(ISSUANCE, {})),
+            version_attributes=version_attributes(facts),
+            expires_at=facts.not_after,
+            rotation=rotation,
+            rotate_before=rotate_at(rotation, secret.attributes[DNS], facts),
+            on_commit=lambda unit, saved, _: unit.orders.remove_renewal_check(saved.id),
+        )
+
+    def patched(self, present: Present, changes: Mapping[str, Any]) -> Patched:
+        """Change the rotation policy; it counts from the next time it is due."""
+        secret, rotation = present.secret, read_policy(changes["rotation"])
+        dns = secret.attributes[DNS]
+        payload = present.payload()
+        # Without a payload there is nothing to renew in time: an order is on its way, or the certificate has lapsed.
+        before = rotate_at(rotation, dns, facts_of_payload(payload)) if payload is not None else None
+        return Patched(
+            attributes=secret.attributes,
+            rotation=rotation,
+            expires_at=secret.expires_at,
+            rotate_before=before,
+            warnings=policy_warnings(rotation, dns),
+        )
+
+    def validate(self, principal: Principal, secret: Secret) -> Change[None]:
+        """Prepare to go on with a manual order: somebody says that the TXT records are there.
+
+        Source: contract domain section 4.3.
+
+        Raises:
+            Invalid: ``state_forbids`` on commit, unless the secret waits for that.
+        """
+        require_group(principal, Action.SECRET_ACTION_CREATE, secret.group_id)
+
+        def commit(unit: Unit) -> None:
+            now = self._context.now()
+            held = unit.secrets.find_for_update(secret.id)
+            if held is None:
+                raise changed_meanwhile()
+            found = unit.orders.open_of_secret(secret.id)
+            if found is None or found.dns != MANUAL:
+                raise Invalid(
+                    ErrorCode.STATE_FORBIDS,
+                    "The certificate waits for no validation: it has no open order with manual DNS.",
+                    field="action_type",
+                )
+            job = unit.jobs.find(found.id)
+            if found.validated_at is not None or job is None:
+                raise Invalid(
+                    ErrorCode.STATE_FORBIDS, "The validation has been asked for already.", field="action_type"
+                )
+            order = unit.orders.save(replace(found, validated_at=now, deadline_at=now + ATTEMPT, updated_at=now))
+            unit.secrets.save(
+                replace(held, attributes={**held.attributes, ISSUANCE: issuance_info(order)}, updated_at=now)
+            )
+            # Whoever holds the job just now waits for this very moment and has nothing to store.
+            due = replace(
+                job,
+                state=JobState.QUEUED,
+                step=Step.PROPAGATE,
+                attempts=0,
+                waiting_for=None,
+                run_at=now,
+                fence=job.fence + 1,
+                lease_owner=None,
+                lease_until=None,
+                updated_at=now,
+            )
+            unit.jobs.save(due, fence=job.fence)
+
+        return Change(commit)
+
+    # What an order begins with.
+
+    def _begin(
+        self,
+        asked: _Asked,
+        secret: Secret | None,
+        shown: Mapping[str, Any],
+        rotation: Mapping[str, Any],
+        warnings: tuple[Notice, ...],
+        *,
+        awaits_version: bool,
+        expires_at: datetime | None,
+    ) -> Prepared:
+        if asked.dns == MANUAL:
+            asked = self._placed(asked)
+        order = self._order(asked)
+
+        def on_commit(unit: Unit, saved: Secret, _: VersionId) -> None:
+            most = self._context.secrets.work.limits.orders_waiting
+            if unit.orders.open_total() >= most:
+                raise LimitReached(
+                    ErrorCode.LIMIT_REACHED,
+                    f"The server has reached the maximum of {most} public certificates on order; try again later.",
+                    retry_after=timedelta(minutes=5),
+                )
+            mine = replace(order, secret_id=saved.id)
+            unit.orders.add(mine)
+            job = new_job(
+                ORDER,
+                dedupe_key=f"{ORDER}:{saved.id}",
+                now=order.created_at,
+                step=Step.AWAIT_PERSON if asked.dns == MANUAL else Step.START,
+                secret_id=saved.id,
+                group_id=saved.group_id,
+            )
+            if not unit.jobs.enqueue(replace(job, id=order.id)):
+                raise order_running()
+            if asked.dns == MANUAL:
+                self._context.secrets.outbox.emit(
+                    unit, EventType.ISSUANCE_PENDING_MANUAL, saved, by=order.by, at=order.created_at
+                )
+
+        return Prepared(
+            payload=None,
+            state=State.PRE_ACTIVATION if secret is None else secret.state,
+            attributes={**shown, ISSUANCE: issuance_info(order)},
+            rotation=rotation,
+            expires_at=expires_at,
+            warnings=warnings,
+            awaits_version=awaits_version,
+            relies_on_secret=secret is not None,
+            on_commit=on_commit,
+        )
+
+    def _order(self, asked: _Asked) -> Order:
+        now = self._context.now()
+        placed = asked.placed
+        deadline = now + ATTEMPT
+        if asked.dns == MANUAL:
+            ends = [challenge.expires for challenge in asked.challenges if challenge.expires is not None]
+            deadline = min(ends, default=now + _MANUAL_LIFE)
+        return Order(
+            id=JobId(new_uuid()),
+            secret_id=SecretId(""),
+            trigger=asked.trigger,
+            by=asked.by,
+            names=asked.names,
+            names_key=names_key(asked.names),
+            ca=asked.ca.configuration.name,
+            dns=asked.dns,
+            key_algorithm=asked.key_algorithm,
+            rotate_keys=asked.rotate_keys,
+            version_custom_metadata=asked.version_custom_metadata,
+            deadline_at=deadline,
+            url=placed.url if placed is not None else None,
+            finalize_url=placed.finalize_url if placed is not None else None,
+            replaces=asked.replaces,
+            challenges=asked.challenges,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _placed(self, asked: _Asked) -> _Asked:
+        """Place a manual order: the answer shows what is to be published."""
+        try:
+            session = open_session(self._context, asked.ca)
+            placed = place(session, asked.ca, self._order(asked), may_exist=False)
+            return replace(asked, placed=placed, challenges=read_challenges(session, placed))
+        except (Upstream, Unavailable, Invalid) as error:
+            peer = f"the CA {asked.ca.configuration.name}"
+            raise _refusal(error, fault_of(error, side=Side.CA, peer=peer)) from error
+
+    def _read_configurations(self, problems: Problems, ca: str | None, dns: str | None) -> tuple[PublicCa | None, str]:
+        def look(unit: ReadUnit) -> tuple[PublicCa | None, bool]:
+            found = self._context.cas.account(unit, ca) if ca else None
+            return found, dns == MANUAL or (bool(dns) and self._context.dns.provider(unit, dns or "") is not None)
+
+        found, has_dns = self._context.secrets.storage.look(look)
+        if found is None:
+            problems.note(
+                Invalid(
+                    ErrorCode.INVALID_FIELD if ca else ErrorCode.MISSING_FIELD,
+                    f"ca: there is no public CA configuration {ca}." if ca else "ca must name a CA configuration.",
+                    field=CA,
+                    reference_code="secrets-manager.Error07006",
+                )
+            )
+        if not has_dns:
+            problems.note(
+                Invalid(
+                    ErrorCode.INVALID_FIELD if dns else ErrorCode.MISSING_FIELD,
+                    f"dns: there is no DNS configuration {dns}; name one, or {MANUAL} to write the records by hand."
+                    if dns
+                    else f"dns must name a DNS configuration, or be {MANUAL}.",
+                    field=DNS,
+                    reference_code="secrets-manager.Error07009",
+                )
+            )
+        return found, dns or ""
+
+    def _replaced(self, present: Present, secret: Secret) -> str | None:
+        payload = present.payload()
+        if payload is None or secret.state is not State.ACTIVE:
+            return None
+        return renewal_identifier(load_certificates(payload["certificate"], field="certificate")[0])
+
+
+def order_running() -> Conflict:
+    """Return the refusal of a second order for the same certificate."""
+    return Conflict(
+        ErrorCode.ALREADY_EXISTS,
+        "An order for the certificate already exists and is being processed.",
+        hint="Wait until it ends, or cancel its job.",
+        reference_code="secrets-manager.Error07042",
+    )
+
+
+def _require_none_open(unit: ReadUnit, secret_id: SecretId) -> None:
+    if unit.orders.open_of_secret(secret_id) is not None:
+        raise order_running()
+
+
+def _read_algorithm(problems: Problems, given: str | None) -> str:
+    algorithm = _SYNONYMS.get(given or "", given or "RSA2048")
+    if algorithm not in KEY_ALGORITHMS:
+        problems.note(
+            Invalid(
+                ErrorCode.INVALID_FIELD,
+                f"key_algorithm must be {', '.join(KEY_ALGORITHMS)}.",
+                field="key_algorithm",
+                reference_code="secrets-manager.Error07040",
+            )
+        )
+    return algorithm
+
+
+def _asked_attributes(names: OrderNames, ca: str, dns: str, algorithm: str, *, bundle: bool | None) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "alt_names": list(names.alt_names),
+        "key_algorithm": algorithm,
+        CA: ca,
+        DNS: dns,
+        BUNDLE: True if bundle is None else bundle,
+    }
+    if names.common_name is not None:
+        asked["common_name"] = names.common_name
+    return asked
+
+
+def _refusal(error: StrongroomError, fault: Fault) -> StrongroomError:
+    """Return how a request fails whose order the CA did not take."""
+    if isinstance(error, Unavailable):
+        return error
+    return Upstream(
+        ErrorCode.UPSTREAM_REFUSED,
+        fault.detail,
+        retry_after=fault.retry_after,
+        reference_code=fault.reference_code,
+    )

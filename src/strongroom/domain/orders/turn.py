@@ -1,0 +1,134 @@
+"""One step of an order: what it works on, and how what it learned is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from strongroom.domain.jobs.model import Job
+from strongroom.domain.jobs.steps import Commit, Done, Ended, Step
+from strongroom.domain.orders.acme import AcmeSession
+from strongroom.domain.orders.configured import ConfiguredDns, PublicCa
+from strongroom.domain.orders.context import OrderContext
+from strongroom.domain.orders.faults import Fault, FaultCode, Side
+from strongroom.domain.orders.model import MANUAL, Order, OrderState
+from strongroom.domain.orders.placing import open_session
+from strongroom.domain.ports import ReadUnit, Unit
+from strongroom.domain.secrets.model import Secret, StoredPayload
+from strongroom.kernel.value import value
+
+_IDLE: Final = timedelta(minutes=1)
+"""A job that is due for longer was not looked at: the server was down, or had too much to do."""
+
+
+@value
+class Turn:
+    """An order whose turn it is.
+
+    Attributes:
+        order: its deadline is moved by the time in which nobody could work on it.
+        current: the secret's current version, for its key.
+    """
+
+    context: OrderContext
+    job: Job
+    order: Order
+    secret: Secret
+    current: StoredPayload | None
+    found_ca: PublicCa | None
+    found_dns: ConfiguredDns | None
+
+    @property
+    def ca(self) -> PublicCa:
+        """Return the CA that the order is with.
+
+        Raises:
+            Fault: its configuration is gone.
+        """
+        if self.found_ca is None:
+            raise Fault(
+                FaultCode.CA_NOT_CONFIGURED,
+                f"The CA configuration {self.order.ca} of the certificate does not exist any more.",
+                side=Side.CA,
+            )
+        return self.found_ca
+
+    @property
+    def dns(self) -> ConfiguredDns:
+        """Return who writes the records.
+
+        Raises:
+            Fault: the configuration is gone.
+        """
+        if self.found_dns is None:
+            raise Fault(
+                FaultCode.DNS_NOT_CONFIGURED,
+                f"The DNS configuration {self.order.dns} of the certificate does not exist any more.",
+                side=Side.DNS,
+            )
+        return self.found_dns
+
+    @property
+    def is_manual(self) -> bool:
+        """Tell whether people write the records."""
+        return self.order.dns == MANUAL
+
+    @property
+    def deadline(self) -> datetime:
+        """Return when the order is given up."""
+        return self.order.deadline_at or self.order.created_at
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.context.now()
+
+    def session(self) -> AcmeSession:
+        """Return a session with the CA."""
+        return open_session(self.context, self.ca)
+
+    def store(self, order: Order, ended: Ended, *, also: Callable[[Unit], None] | None = None) -> Step:
+        """Return the step's end: the order is stored, if nobody changed it meanwhile, with the job's progress."""
+        changed = replace(order, updated_at=self.now())
+
+        def commit(unit: Unit) -> Ended:
+            if unit.secrets.find(order.secret_id) is None:
+                # The sweep ends the order, and sees to its records.
+                return Done()
+            unit.orders.save(changed)
+            if also is not None:
+                also(unit)
+            return ended
+
+        return Commit(commit)
+
+
+def load_turn(context: OrderContext, job: Job) -> Turn | None:
+    """Return what a job works on; ``None`` if there is nothing left to do."""
+
+    def read(unit: ReadUnit) -> Turn | None:
+        order = unit.orders.find(job.id)
+        if order is None or order.state is not OrderState.OPEN:
+            return None
+        secret = unit.secrets.find(order.secret_id)
+        if secret is None:
+            return None
+        return Turn(
+            context=context,
+            job=job,
+            order=_without_idle_time(order, job, context.now()),
+            secret=secret,
+            current=unit.secrets.find_current(secret.id),
+            found_ca=context.cas.account(unit, order.ca),
+            found_dns=None if order.dns == MANUAL else context.dns.provider(unit, order.dns),
+        )
+
+    return context.secrets.storage.read(read)
+
+
+def _without_idle_time(order: Order, job: Job, now: datetime) -> Order:
+    idle = now - job.run_at
+    if order.deadline_at is None or order.dns == MANUAL or idle <= _IDLE:
+        return order
+    return replace(order, deadline_at=order.deadline_at + idle)
