@@ -121,9 +121,10 @@ def _expected(operation: Operation, caller: Caller, place: Place) -> set[int] | 
         foreign = "{id}" in operation.path and caller.role is not Role.ADMINISTRATOR
         return {403} if foreign else None
     assert isinstance(action, Action)
-    # Jobs with and without a secret are two actions; the operations name the first and check both.
+    # Jobs with and without a secret are two actions; the operations name the first and check both. Orders and renewals
+    # are always about secrets.
     names = {action.value}
-    if action is Action.JOBS_LIST:
+    if operation.name in {"list_jobs", "get_job"}:
         names.add(Action.INSTANCE_JOBS_LIST.value)
     if action is Action.JOB_ACTION_CREATE:
         names.add(Action.INSTANCE_JOB_ACTION_CREATE.value)
@@ -140,7 +141,7 @@ def _reaches(operation: Operation, caller: Caller, place: Place) -> bool:
     # A CRN names the instance, whatever group the caller's role is on.
     in_body = operation.name in {"create_secret", "evaluate_certificate"}
     filtered = "{" not in operation.path.replace("{crn}", "") and not in_body
-    by_job = "/jobs/" in operation.path
+    by_job = "/jobs/" in operation.path or "/orders/" in operation.path
     return caller.group == place.home or filtered or by_job
 
 
