@@ -218,7 +218,7 @@ class BindServer(BindProcess):
         self._keeper = Key(name="tests-keeper")
         self._refuses = False
         try:
-            for zone, records in {".": ["@ NS localhost."], **zones}.items():
+            for zone, records in {".": ["@ NS localhost", "localhost A 127.0.0.1"], **zones}.items():
                 self._write_zone(zone, records)
             self.start()
         except BaseException:

@@ -19,6 +19,8 @@ import dns.rdtypes.ANY.SOA
 import dns.rdtypes.ANY.TXT
 import dns.rrset
 
+from strongroom.dns.names import plain
+
 UDP_PAYLOAD: Final = 1232
 """Bytes of an answer that no network on the way cuts up; larger ones come over TCP."""
 
@@ -104,20 +106,20 @@ def alias(answer: dns.message.Message, name: str) -> str | None:
     """Return where the CNAME record of a name leads, without the last dot."""
     for record in _rrset(answer, name, dns.rdatatype.CNAME) or ():
         if isinstance(record, dns.rdtypes.ANY.CNAME.CNAME):
-            return record.target.to_text(omit_final_dot=True).lower()
+            return plain(record.target.to_text())
     return None
 
 
 def targets(answer: dns.message.Message, name: str, record_type: str) -> list[str]:
     """Return the records of a name as text: names of servers, or addresses; without last dots."""
     found = _rrset(answer, name, dns.rdatatype.from_text(record_type))
-    return [record.to_text().rstrip(".").lower() for record in found or ()]
+    return [plain(record.to_text()) for record in found or ()]
 
 
 def start_of_authority(answer: dns.message.Message) -> list[tuple[str, int]]:
-    """Return owner, without the last dot, and serial number of every SOA record that an answer holds."""
+    """Return owner, empty for the root, and serial number of every SOA record that an answer holds."""
     return [
-        (rrset.name.to_text(omit_final_dot=True).lower(), record.serial)
+        (plain(rrset.name.to_text()), record.serial)
         for rrset in (*answer.answer, *answer.authority)
         for record in rrset
         if isinstance(record, dns.rdtypes.ANY.SOA.SOA)
