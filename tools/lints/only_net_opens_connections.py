@@ -1,6 +1,7 @@
 """Only ``net/`` opens outgoing connections: one guarded way out, with its address check, limits and time-outs.
 
-``storage/`` has its database, ``cli/client.py`` its server, and ``runtime/serve.py`` its listening socket.
+``storage/`` has its database, ``cli/client.py`` its server, and ``runtime/serve.py`` its listening socket. ``dns/``
+speaks its own protocol through ``dns.query``, to addresses that it asked the guard of ``net/`` about; nobody else does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from tools.lints.model import Finding, Module, is_within, report
 
 NAME = "only_net_opens_connections"
 _ALLOWED = ("net/", "storage/", "cli/client.py", "runtime/serve.py")
+_DNS_LIBRARIES = ("dns.asyncquery", "dns.asyncresolver", "dns.query", "dns.resolver")
 _LIBRARIES = (
     "aiohttp",
     "ftplib",
@@ -45,6 +47,8 @@ def check(module: Module) -> Iterator[Finding]:
     if module.lies_in(*_ALLOWED):
         return
     for line, name in module.imports():
+        if is_within(name, _DNS_LIBRARIES) and not module.lies_in("dns/"):
+            yield report(NAME, module, line, f"{name} is imported outside dns/")
         if is_within(name, _LIBRARIES):
             yield report(NAME, module, line, f"{name} is imported outside net/")
     for call in module.calls():

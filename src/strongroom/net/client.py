@@ -19,7 +19,7 @@ from strongroom.kernel.clock import Clock, SystemClock
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
 from strongroom.kernel.value import value
 from strongroom.net.deadline import Deadline
-from strongroom.net.guard import Guard, Target, unreachable
+from strongroom.net.guard import Guard, Target, tls_problem, unreachable
 from strongroom.net.retry_after import parse_retry_after
 from strongroom.net.tls import client_context
 
@@ -212,7 +212,7 @@ class HttpClient:
         except httpcore2.TimeoutException:
             raise unreachable(target.host, TimeoutError(), deadline) from None
         except ssl.SSLError as error:
-            raise _no_tls(target.host, error) from None
+            raise tls_problem(target.host, error) from None
         except OSError as error:
             raise unreachable(target.host, error, deadline) from None
         except (httpcore2.ProtocolError, httpcore2.NetworkError):
@@ -311,11 +311,3 @@ def _prepared(
         sent = {known: kept for known, kept in sent.items() if known.lower() != name.lower()}
         sent[name] = text
     return sent, body
-
-
-def _no_tls(host: str, error: ssl.SSLError) -> Unavailable:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        detail = f"The TLS certificate of {host} is not accepted: {error.verify_message.rstrip('.')}."
-    else:
-        detail = f"{host} did not agree on a TLS connection ({error.reason or 'broken off'})."
-    return Unavailable(ErrorCode.UNAVAILABLE, detail)

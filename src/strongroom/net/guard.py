@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -275,6 +276,15 @@ def unreachable(host: str, problem: OSError, deadline: Deadline) -> Unavailable:
         detail = f"{host} did not answer completely within {deadline.limit.total_seconds():g} seconds."
     else:
         detail = f"{host} cannot be reached: {problem.strerror or 'the connection failed'}."
+    return Unavailable(ErrorCode.UNAVAILABLE, detail)
+
+
+def tls_problem(host: str, error: ssl.SSLError) -> Unavailable:
+    """Return the error for a host with which no trusted connection came about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        detail = f"The TLS certificate of {host} is not accepted: {error.verify_message.rstrip('.')}."
+    else:
+        detail = f"{host} did not agree on a TLS connection ({error.reason or 'broken off'})."
     return Unavailable(ErrorCode.UNAVAILABLE, detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,17 @@ _USUAL_BUNDLES: Final = (
 _MAX_CONTEXTS: Final = 64
 
 
+class _SharedContext(ssl.SSLContext):
+    """A context that nobody changes: threads make connections from it at the same time.
+
+    The HTTP library names its protocol again before each connection, which frees memory that another thread may be
+    copying. A server that is told none speaks HTTP/1.1.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Leave the context as it is."""
+
+
 @functools.lru_cache(maxsize=_MAX_CONTEXTS)
 def client_context(trust_pem: str | None) -> ssl.SSLContext:
     """Return a context that verifies certificate and host name.
@@ -30,17 +42,18 @@ def client_context(trust_pem: str | None) -> ssl.SSLContext:
     Raises:
         Invalid: ``certificate_unreadable``: the text holds no certificates.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if trust_pem is None:
         _trust_system(context)
         return context
     try:
-        context.load_verify_locations(cadata=trust_pem)
+        # Bundles have comments in every script; the certificates themselves are ASCII.
+        context.load_verify_locations(cadata=trust_pem.encode("ascii", "replace").decode())
         is_usable = context.cert_store_stats()["x509"] > 0
     except (ssl.SSLError, ValueError):
-        # ValueError: text that is not ASCII.
+        # ValueError: an empty text.
         is_usable = False
     if not is_usable:
         detail = "The bundle of certificates to trust holds none, or one that cannot be read in PEM."
