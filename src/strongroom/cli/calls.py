@@ -17,7 +17,7 @@ import click
 from strongroom.cli.command import BooleanValue, StrongroomCommand, Tolerated
 from strongroom.cli.errors import Exit
 from strongroom.cli.registry import summary_of
-from strongroom.cli.values import DateValue, FileText, JsonValue, ListValue, PemValue
+from strongroom.cli.values import CredentialValue, DateValue, FileText, JsonValue, ListValue, PemValue
 
 if TYPE_CHECKING:
     from strongroom.cli.session import Session
@@ -35,6 +35,7 @@ class Kind(Enum):
     JSON_LIST = "json list"
     PEM = "pem"
     FILE = "file"
+    CREDENTIAL = "credential"
     CHOICE = "choice"
 
 
@@ -175,6 +176,7 @@ def _build_option(opt: Opt) -> click.Option:
         Kind.JSON_LIST: JsonValue(list),
         Kind.PEM: PemValue(),
         Kind.FILE: FileText(),
+        Kind.CREDENTIAL: CredentialValue(),
         Kind.CHOICE: click.Choice(opt.choices),
     }
     return click.Option(

@@ -105,12 +105,14 @@ REGISTRY: dict[str, Entry] = {
         CONFIGURATIONS,
         "configurations",
         {
-            "configuration-create": "Create a configuration: a certificate authority or a certificate template.",
+            "configuration-create": "Create a configuration: a CA, a certificate template, a DNS provider.",
             "configurations": "List the configurations.",
             "configuration": "Show one configuration, with the certificate or CSR of a CA.",
             "configuration-update": "Change a configuration.",
             "configuration-delete": "Delete a configuration that nothing uses.",
             "configuration-action-create": "Act with a CA: sign, take a signed certificate, revoke, rotate.",
+            "configuration-test": "Try a public CA or DNS provider out, step by step.",
+            "configuration-zones": "List the zones that a DNS configuration can write.",
         },
     ),
     **_section(

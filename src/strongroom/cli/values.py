@@ -118,6 +118,17 @@ class PemValue(click.ParamType[str]):
         return text
 
 
+class CredentialValue(click.ParamType[str]):
+    """A credential given inline, as ``@file``, or as ``-``; one last line break of a file is dropped."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the credential."""
+        text, from_file = _indirect(str(value), param, ctx)
+        return text.removesuffix("\n").removesuffix("\r") if from_file else text
+
+
 class ListValue(click.ParamType[list[str]]):
     """A comma list with CSV quoting, or a JSON array."""
 

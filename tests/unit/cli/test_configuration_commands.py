@@ -206,3 +206,101 @@ def test_evaluation_without_a_template_is_refused_before_any_request(
     assert ran.code == 2
     assert "--private-cert-template-name" in ran.err
     assert server.api_requests == []
+
+
+# --- public CAs and DNS providers
+
+PUBLIC = "public_cert_configuration_"
+CRN = "crn:v1:bluemix:public:internet-svcs:global:a/3f9d2c7b1e5a4086b7c1d8e2f4a60935:example::"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+
+
+def test_public_ca_takes_the_key_of_the_account_from_a_file(
+    strongroom: Strongroom, server: FakeServer, tmp_path: Path
+) -> None:
+    server.on("POST", CONFIGURATIONS, Answer(201, {"name": "le-staging"}))
+    (tmp_path / "account.key").write_text(KEY)
+
+    ran = strongroom(
+        *("configuration-create", "--name", "le-staging", "--config-type", f"{PUBLIC}ca_lets_encrypt"),
+        *("--public-cert-lets-encrypt-environment", "staging"),
+        *("--public-cert-lets-encrypt-private-key", f"@{tmp_path / 'account.key'}"),
+        *("--public-cert-ca-fallback", "other"),
+    )
+
+    assert ran.code == 0, ran.err
+    assert server.last.body == {
+        "config_type": f"{PUBLIC}ca_lets_encrypt",
+        "name": "le-staging",
+        "lets_encrypt_environment": "staging",
+        "lets_encrypt_private_key": KEY,
+        "ca_fallback": "other",
+    }
+
+
+def test_another_acme_ca_takes_its_binding_from_a_file_without_the_line_break(
+    strongroom: Strongroom, server: FakeServer, tmp_path: Path
+) -> None:
+    server.on("POST", CONFIGURATIONS, Answer(201, {"name": "other"}))
+    (tmp_path / "hmac").write_text("c2VjcmV0\n")
+
+    ran = strongroom(
+        *("configuration-create", "--name", "other", "--config-type", f"{PUBLIC}ca_acme"),
+        *("--public-cert-acme-directory-url", "https://acme.example.com/directory"),
+        *("--public-cert-acme-eab-key-id", "kid-1", "--public-cert-acme-eab-hmac-key", f"@{tmp_path / 'hmac'}"),
+    )
+
+    assert ran.code == 0, ran.err
+    assert server.last.body["acme_eab_hmac_key"] == "c2VjcmV0"
+
+
+def test_dns_provider_is_updated_with_both_spellings_of_the_crn(strongroom: Strongroom, server: FakeServer) -> None:
+    server.on("PATCH", f"{CONFIGURATIONS}/cis-dns", Answer(200, {"name": "cis-dns"}))
+    for spelling in ("--cloud-internet-services-crn", "--public-cert-cloud-internet-services-crn"):
+        ran = strongroom(
+            *("configuration-update", "--name", "cis-dns", "--config-type", f"{PUBLIC}dns_cloud_internet_services"),
+            *("--public-cert-cloud-internet-services-apikey", "", spelling, CRN),
+        )
+        assert ran.code == 0, ran.err
+        assert server.last.body == {"cloud_internet_services_apikey": "", "cloud_internet_services_crn": CRN}
+
+
+def test_port_of_a_name_server_is_a_number(strongroom: Strongroom, server: FakeServer) -> None:
+    server.on("POST", CONFIGURATIONS, Answer(201, {"name": "dns"}))
+
+    ran = strongroom(
+        *("configuration-create", "--name", "dns", "--config-type", f"{PUBLIC}dns_rfc2136"),
+        *("--public-cert-rfc2136-server", "ns1.example.com", "--public-cert-rfc2136-port", "5353"),
+        *("--public-cert-rfc2136-tsig-key-name", "strongroom", "--public-cert-rfc2136-tsig-secret", "c2VjcmV0"),
+    )
+
+    assert ran.code == 0, ran.err
+    assert server.last.body["rfc2136_port"] == 5353
+
+
+@pytest.mark.parametrize(("success", "code"), [(True, 0), (False, 1)])
+def test_test_of_a_configuration_ends_as_it_went(
+    strongroom: Strongroom,
+    server: FakeServer,
+    success: bool,
+    code: int,
+) -> None:
+    step = {"name": "zones", "success": success, "message": "Zones that can be written.", "duration_ms": 3}
+    server.on("POST", f"{CONFIGURATIONS}/dns/actions", Answer(201, {"success": success, "steps": [step]}))
+
+    ran = strongroom("configuration-test", "dns", "--domain", "example.com")
+
+    assert ran.code == code, ran.err
+    assert "Zones that can be written." in ran.out
+    assert server.last.body == {"action_type": f"{PUBLIC}action_test", "domain": "example.com"}
+    assert strongroom("configuration-test", "dns").code == code
+    assert server.last.body == {"action_type": f"{PUBLIC}action_test"}
+
+
+def test_zones_are_listed(strongroom: Strongroom, server: FakeServer) -> None:
+    server.on("GET", f"{CONFIGURATIONS}/dns/zones", Answer(200, {"zones": ["example.com", "example.org"]}))
+
+    ran = strongroom("configuration-zones", "dns")
+
+    assert ran.code == 0, ran.err
+    assert "example.org" in ran.out

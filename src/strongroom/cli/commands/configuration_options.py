@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from strongroom.cli.calls import Kind, Opt
+from strongroom.cli.commands.public_options import PUBLIC, PUBLIC_TYPES
 from strongroom.cli.commands.types import CSR, EXCLUDE_COMMON_NAME, FORMATS, NAMES
 
 ROOT_CA = "private_cert_configuration_root_ca"
 INTERMEDIATE_CA = "private_cert_configuration_intermediate_ca"
 TEMPLATE = "private_cert_configuration_template"
-CONFIG_TYPES = (ROOT_CA, INTERMEDIATE_CA, TEMPLATE)
+PRIVATE_TYPES = (ROOT_CA, INTERMEDIATE_CA, TEMPLATE)
+CONFIG_TYPES = (*PRIVATE_TYPES, *PUBLIC_TYPES)
 
 ACTION = "private_cert_configuration_action_"
 SIGN_INTERMEDIATE = ACTION + "sign_intermediate"
@@ -95,7 +97,12 @@ def _below(types: frozenset[str]) -> tuple[Opt, ...]:
     )
 
 
-_MAX_TTL = _option("--private-cert-max-ttl", "max_ttl", "Longest life of what it issues, such as 8760h or 365d.")
+_MAX_TTL = _option(
+    "--private-cert-max-ttl",
+    "max_ttl",
+    "Longest life of what it issues, such as 8760h or 365d.",
+    types=_AUTHORITY | _TEMPLATE,
+)
 _ADDRESSES = (
     _option("--private-cert-crl-expiry", "crl_expiry", "How long a revocation list is valid (72h).", types=_AUTHORITY),
     _switch("--private-cert-crl-disabled", "crl_disable", "Make no revocation list.", _AUTHORITY),
@@ -127,6 +134,7 @@ _KEY = (
         "Type of the key (rsa); ed25519 is an addition.",
         kind=Kind.CHOICE,
         choices=("rsa", "ec", "ed25519"),
+        types=_AUTHORITY | _TEMPLATE,
         also=("--private-cert-key-type",),
     ),
     _option(
@@ -134,6 +142,7 @@ _KEY = (
         "key_bits",
         "Its size: rsa 2048, 3072, 4096, 8192 (2048), ec 256, 384, 521 (256).",
         kind=Kind.INT,
+        types=_AUTHORITY | _TEMPLATE,
         also=("--private-cert-key-bits",),
     ),
 )
@@ -258,11 +267,12 @@ CREATE = (
     *_KEY,
     *_ADDRESSES,
     *_RULES,
-    *_subject(frozenset(CONFIG_TYPES)),
+    *_subject(frozenset(PRIVATE_TYPES)),
+    *PUBLIC,
 )
 """Fields of new configurations."""
 
-UPDATE = (_MAX_TTL, *_ADDRESSES, replace(_TTL, types=_TEMPLATE), *_KEY, *_RULES, *_subject(_TEMPLATE))
+UPDATE = (_MAX_TTL, *_ADDRESSES, replace(_TTL, types=_TEMPLATE), *_KEY, *_RULES, *_subject(_TEMPLATE), *PUBLIC)
 """Fields that can be changed."""
 
 SIGN = (
