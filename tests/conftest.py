@@ -17,6 +17,7 @@ from strongroom.kernel.clock import FrozenClock
 from tests.peers.bind import bind, bind_secondary
 from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
+from tests.peers.pebble import challenge_dns, pebble, pebble_with_external_accounts
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
 from tests.peers.server import live_server
 from tests.peers.softhsm import softhsm
@@ -26,8 +27,11 @@ __all__ = [
     "START_OF_TESTS",
     "bind",
     "bind_secondary",
+    "challenge_dns",
     "durable_postgres",
     "live_server",
+    "pebble",
+    "pebble_with_external_accounts",
     "postgres_server",
     "postgres_url",
     "prepared_data_dir",
