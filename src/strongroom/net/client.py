@@ -159,7 +159,7 @@ class HttpClient:
                 return answer
             following = self._hop(target, location, is_operators=is_operators, allow_http=allow_http)
             if following.origin != target.origin:
-                is_operators = is_operators and following.host == target.host
+                is_operators = False
                 sent = {name: content for name, content in sent.items() if name.lower() in _HARMLESS}
             target = following
         raise Unavailable(ErrorCode.UNAVAILABLE, f"{target.host} redirects more than {MAX_REDIRECTS} times.")

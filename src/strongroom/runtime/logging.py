@@ -39,8 +39,8 @@ _TELLING: Final = (
 )
 _HARMLESS_TEXT: Final = (StrongroomError, OSError, ImportError, AttributeError, NameError, AssertionError)
 """Errors whose text names files, attributes or rules, never values that somebody sent."""
-_CHATTY: Final = ("alembic",)
-"""Libraries that tell at every start what nobody asked."""
+_CHATTY: Final = ("alembic", "httpcore2")
+"""Libraries that tell at every start what nobody asked, or what other servers answered."""
 _DEEPEST: Final = 6
 _MOST_FRAMES: Final = 40
 _MOST_CAUSES: Final = 5

@@ -354,6 +354,18 @@ def test_a_redirect_on_the_same_server_keeps_the_credential(client: HttpClient) 
         assert b"Bearer token" in server.heads[1]
 
 
+def test_what_is_the_operators_on_one_port_is_not_on_another() -> None:
+    client = HttpClient(Guard(allow_private=False, resolve=_everything_is_here))
+    with loopback(answer()) as other:
+        script = answer(b"", "302 Found", f"Location: https://api.example.com:{other.port}/")
+        with loopback(script) as server, pytest.raises(Invalid) as refused:
+            client.request("GET", _url(server), is_operators=True, follow_redirects=True)
+        client.close()
+
+        assert refused.value.code is ErrorCode.DESTINATION_NOT_ALLOWED
+        assert other.connections == 0
+
+
 def test_a_post_is_never_redirected(client: HttpClient) -> None:
     with loopback(answer(b"", "307 Temporary", "Location: /other")) as server:
         got = client.request("POST", _url(server), content=b"x", allow_http=True, follow_redirects=True)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from strongroom.kernel.clock import SystemClock
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
+from strongroom.net.addresses import Reach, judge
 from strongroom.net.deadline import Deadline
-from strongroom.net.guard import Guard
+from strongroom.net.guard import Guard, parse_address
+from strongroom.runtime.outside import Outside
+from strongroom.runtime.settings import load_settings
 from tests.peers.loopback import answer, loopback
 
 _STRICT = Guard(allow_private=False)
@@ -206,3 +214,50 @@ def test_a_host_that_nobody_listens_on_is_unavailable() -> None:
 def test_a_port_that_does_not_exist_is_refused() -> None:
     with pytest.raises(Invalid, match="The port must be 1 to 65535, not 0"):
         Guard(allow_private=True).connect("127.0.0.1", 0, deadline=_in())
+
+
+_pieces = st.sampled_from(
+    [
+        *("https://", "http://", "//", "@", ":", "/", "?", "#", "\\", "%", "[", "]", ".", ";", "\t", "%2e", "user"),
+        *("::1", "fe80::1%25lo", "127.0.0.1", "0x7f", "2130706433", "10.0.0.1", "169.254.169.254", "443", "0"),
+        *("localhost", "example.com", "a"),
+    ]
+)
+
+
+@given(st.lists(_pieces, max_size=8).map("".join))
+def test_whatever_passes_is_one_host_that_may_be_contacted(tail: str) -> None:
+    guard = Guard(allow_private=False)
+    try:
+        target = guard.check_url("https://" + tail)
+    except Invalid:
+        return
+
+    address = parse_address(target.host)
+    assert address is None or judge(address).reach is Reach.PUBLIC
+    assert not set(target.host) & set("@/?#\\%[] \t")
+    assert 1 <= target.port <= 65535
+    again = guard.check_url(f"{target.scheme}://{target.authority}{target.path}")
+    assert again == target
+
+
+def test_the_setting_lets_users_name_private_hosts() -> None:
+    for allowed in (False, True):
+        settings = load_settings({"allow_private_addresses": allowed})
+        guard = Outside.build(settings, SystemClock()).guard
+        if allowed:
+            guard.check_url("https://10.0.0.1/")
+        else:
+            with pytest.raises(Invalid):
+                guard.check_url("https://10.0.0.1/")
+
+
+def test_client_libraries_are_imported_with_the_first_request() -> None:
+    program = (
+        "import sys, strongroom.net.client, strongroom.net.guard, strongroom.net.tls\n"
+        "print([name for name in ('httpcore2', 'httpx2', 'requests', 'h11', 'smtplib') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

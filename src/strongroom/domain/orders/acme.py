@@ -196,7 +196,7 @@ class AcmeSession(Protocol):
     All calls raise:
         AcmeProblem: the CA refused.
         Unavailable: it cannot be reached, timed out, or answers 5xx; ``retry_after`` from its header.
-        Invalid: its address is not allowed (``address_not_allowed``).
+        Invalid: its address is not allowed (``destination_not_allowed``).
     """
 
     def directory(self) -> AcmeDirectory: ...

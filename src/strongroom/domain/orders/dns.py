@@ -74,7 +74,7 @@ class DnsProvider(Protocol):
     All calls raise:
         DnsProblem: the provider refused.
         Unavailable: it cannot be reached, timed out, or answers 5xx or 429; ``retry_after`` from its header.
-        Invalid: its address is not allowed (``address_not_allowed``).
+        Invalid: its address is not allowed (``destination_not_allowed``).
     """
 
     @property

@@ -15,6 +15,13 @@ def test_a_socket_outside_net_is_refused(broken: Broken) -> None:
     assert broken(check, "api/app.py", "from socket import socket as s\ns()\n") == [2]
 
 
+def test_only_the_dns_layer_sends_queries_of_its_own(broken: Broken) -> None:
+    assert broken(check, "runtime/outside.py", "import dns.query\n") == [1]
+    assert broken(check, "engines/public/engine.py", "from dns.resolver import Resolver\n") == [1]
+    assert broken(check, "dns/zone.py", "import dns.query\n") == []
+    assert broken(check, "dns/zone.py", "import httpx2\n") == [1]
+
+
 def test_the_guarded_way_out_and_the_clients_own_may(broken: Broken) -> None:
     assert broken(check, "net/client.py", "import httpx2\n") == []
     assert broken(check, "cli/client.py", "import http.client\n") == []
