@@ -17,7 +17,7 @@ import click
 from strongroom.cli.command import BooleanValue, StrongroomCommand, Tolerated
 from strongroom.cli.errors import Exit
 from strongroom.cli.registry import summary_of
-from strongroom.cli.values import CredentialValue, DateValue, FileText, JsonValue, ListValue, PemValue
+from strongroom.cli.values import CredentialValue, DateValue, DurationValue, FileText, JsonValue, ListValue, PemValue
 
 if TYPE_CHECKING:
     from strongroom.cli.session import Session
@@ -103,6 +103,7 @@ class Call:
         lone: option that a single word without one belongs to, as scripts write it.
         lone_body: option that such a word belongs to if it is a JSON object.
         verdict: member of the answer; the command ends with 1 when it is false.
+        waits: it can wait for a public certificate: where the secret's id stands, ``answer.id`` or ``path.id``.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Call:
     lone: str = ""
     lone_body: str = ""
     verdict: str | None = None
+    waits: str = ""
 
     @property
     def has_body(self) -> bool:
@@ -143,6 +145,9 @@ def build_command(call: Call) -> click.Command:
     if call.confirm:
         params.append(click.Option(["-f", "--force", "--yes"], is_flag=True, help="Do not ask."))
 
+    if call.waits:
+        params += _waiting_options()
+
     def run(**values: Any) -> Exit:
         return _carry_out(click.get_current_context(), call, values)
 
@@ -163,6 +168,20 @@ def build_command(call: Call) -> click.Command:
 def commands_of(*calls: Call) -> dict[str, click.Command]:
     """Return the commands of these calls by their words."""
     return {call.name: build_command(call) for call in calls}
+
+
+def _waiting_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--wait"],
+            type=DurationValue(),
+            metavar="[DURATION]",
+            help="Wait until an ordered certificate is there, and print it (10m).",
+        ),
+        click.Option(
+            ["--yes"], is_flag=True, help="While waiting with manual DNS: say at once that the records are there."
+        ),
+    ]
 
 
 def _build_option(opt: Opt) -> click.Option:
@@ -204,10 +223,21 @@ def _carry_out(ctx: click.Context, call: Call, values: Mapping[str, Any]) -> Exi
     else:
         answer = session.client.call(call.method, path, query=query, body=body, headers=headers)
         _tell_of_more(session, call, answer)
+    if call.waits and values.get("wait"):
+        answer = _awaited(session, call, answer, values)
     session.emit(answer, query=call.table)
     if call.verdict and isinstance(answer, dict) and answer.get(call.verdict) is False:
         return Exit.REFUSED
     return Exit.DONE
+
+
+def _awaited(session: Session, call: Call, answer: Any, values: Mapping[str, Any]) -> Any:
+    """Return the secret once its certificate is there."""
+    from strongroom.cli.commands.certificate_waiting import wait_for_certificate
+
+    place, _, member = call.waits.partition(".")
+    secret_id = str((answer if place == "answer" else values)[member])
+    return wait_for_certificate(session, secret_id, answer, timeout_s=values["wait"], validates=bool(values.get("yes")))
 
 
 def _segment(opt: Opt, values: Mapping[str, Any]) -> str:

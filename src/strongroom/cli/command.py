@@ -70,7 +70,7 @@ class Tolerated:
 
 def shape_of(params: Sequence[click.Parameter], tolerated: Tolerated = Tolerated()) -> Shape:
     """Return how the options among these parameters take their values."""
-    valued, flags, booleans, pem = set[str](), {"-h", "--help"}, set[str](), set[str]()
+    valued, flags, booleans, pem, durations = set[str](), {"-h", "--help"}, set[str](), set[str](), set[str]()
     for param in params:
         if not isinstance(param, click.Option):
             continue
@@ -81,6 +81,8 @@ def shape_of(params: Sequence[click.Parameter], tolerated: Tolerated = Tolerated
             booleans |= names
         elif param.type.name == "PEM":
             pem |= names
+        elif param.type.name == "DURATION":
+            durations |= names
         else:
             valued |= names
     return Shape(
@@ -88,6 +90,7 @@ def shape_of(params: Sequence[click.Parameter], tolerated: Tolerated = Tolerated
         flags=frozenset(flags),
         booleans=frozenset(booleans),
         pem=frozenset(pem),
+        durations=frozenset(durations),
         renamed=tolerated.renamed,
         lone=tolerated.lone,
         lone_body=tolerated.lone_body,

@@ -46,10 +46,12 @@ GROUPS = "Secret groups"
 SECRETS = "Secrets"
 VERSIONS = "Versions"
 CONFIGURATIONS = "Private certificates"
+ORDERS = "Orders and renewals"
 LOCKS = "Locks"
+NOTICES = "Notifications"
 OPERATIONS = "Operations"
 
-SECTIONS = (SERVER, ACCESS, SECRETS, VERSIONS, CONFIGURATIONS, GROUPS, LOCKS, OPERATIONS)
+SECTIONS = (SERVER, ACCESS, SECRETS, VERSIONS, CONFIGURATIONS, ORDERS, GROUPS, LOCKS, NOTICES, OPERATIONS)
 
 REGISTRY: dict[str, Entry] = {
     **_section(
@@ -80,7 +82,7 @@ REGISTRY: dict[str, Entry] = {
             "secret-metadata": "Fetch everything about a secret except its payload.",
             "secret-metadata-update": "Change a secret's metadata, rotation policy or managed CSR.",
             "secret-delete": "Delete a secret with all its versions.",
-            "secret-action-create": "Act on a secret: revoke its certificate.",
+            "secret-action-create": "Act on a secret: revoke its certificate, or validate its DNS records.",
         },
     ),
     **_section(
@@ -124,6 +126,15 @@ REGISTRY: dict[str, Entry] = {
         },
     ),
     **_section(
+        ORDERS,
+        "orders",
+        {
+            "orders": "List orders of public certificates.",
+            "order": "Show one order, with what name servers say of its records.",
+            "renewals": "List what will be renewed by itself, soonest first.",
+        },
+    ),
+    **_section(
         GROUPS,
         "groups",
         {
@@ -147,6 +158,23 @@ REGISTRY: dict[str, Entry] = {
             "secret-version-locks-bulk-delete": "Remove locks from one version, by name or all of them.",
         },
     ),
+    **_section(
+        NOTICES,
+        "notifications",
+        {
+            "notifications-registration-create": "Register this instance as an event source.",
+            "notifications-registration": "Show the registration.",
+            "notifications-registration-delete": "Drop the registration.",
+            "notifications-registration-test": "Send a test event to every notification destination.",
+            "notification-destination-create": "Tell somebody of events: by webhook, e-mail, Slack or Apprise.",
+            "notification-destinations": "List the notification destinations.",
+            "notification-destination": "Show one notification destination.",
+            "notification-destination-update": "Change a notification destination.",
+            "notification-destination-delete": "Delete a notification destination with its delivery log.",
+            "notification-destination-test": "Send a test event to one notification destination now.",
+            "notification-deliveries": "List what was sent to a notification destination, and what came of it.",
+        },
+    ),
     **_section(OPERATIONS, "key", {"key": "Manage the master key of the running server."}),
     **_section(OPERATIONS, "audit", {"audit": "Check the audit trail."}),
     "secret--version-action-create": Entry(
@@ -154,6 +182,13 @@ REGISTRY: dict[str, Entry] = {
         attribute="version_action",
         section=VERSIONS,
         summary="Act on one version: revoke its certificate.",
+        hidden=True,
+    ),
+    "notifications-test": Entry(
+        module="notifications",
+        attribute="registration_test",
+        section=NOTICES,
+        summary="Send a test event to every notification destination.",
         hidden=True,
     ),
     "secret-download": Entry(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ from strongroom.kernel.time import parse_rfc3339
 
 if TYPE_CHECKING:
     from strongroom.cli.session import Session
+
+
+_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_S = 30 * 86_400
 
 
 def _session(ctx: click.Context | None) -> Session:
@@ -166,6 +172,21 @@ class DateValue(click.ParamType[str]):
             except Invalid as error:
                 self.fail(error.detail, param, ctx)
         return text
+
+
+class DurationValue(click.ParamType[int]):
+    """A duration such as 90s, 10m or 2h, in seconds; the word tidying attaches a default where none is given."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return whole seconds."""
+        if isinstance(value, int):
+            return value
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None or not 0 < (seconds := int(match[1]) * _SECONDS[match[2]]) <= _LONGEST_S:
+            self.fail("it must be a duration such as 90s, 10m or 2h, at most 30d.", param, ctx)
+        return seconds
 
 
 class FileText(click.ParamType[str]):

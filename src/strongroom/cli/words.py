@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,64}?)-----(.*?)-----END \1-----", re.DOTALL)
 _BOOLEANS = frozenset({"true", "false", "t", "f", "1", "0", "yes", "no"})
+_DURATION = re.compile(r"[0-9]{1,9}[smhd]?")
+DEFAULT_DURATION = "10m"
+"""Of an option that stands alone and could carry another."""
 _LINE = 64
 
 PREFIXES = (("ibmcloud", "secrets-manager"), ("ibmcloud", "sm"), ("secrets-manager",), ("sm",))
@@ -25,6 +28,7 @@ class Shape:
         valued: spellings of options whose next word is their value.
         flags: spellings of options that never take a value.
         booleans: spellings of options that may stand alone or carry true or false.
+        durations: spellings of options that may stand alone or carry a duration.
         pem: spellings of options whose value may have been torn apart.
         renamed: other spellings, each with the one that stands in the sets above.
         lone: option that a single word without one belongs to; empty for commands that have none.
@@ -35,6 +39,7 @@ class Shape:
     flags: frozenset[str]
     booleans: frozenset[str]
     pem: frozenset[str]
+    durations: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     lone: str = ""
     lone_body: str = ""
@@ -42,7 +47,7 @@ class Shape:
     @property
     def known(self) -> frozenset[str]:
         """Return every spelling."""
-        return self.valued | self.flags | self.booleans | self.pem
+        return self.valued | self.flags | self.booleans | self.pem | self.durations
 
 
 def drop_prefix(words: Sequence[str]) -> list[str]:
@@ -79,10 +84,8 @@ def tidy(words: Sequence[str], shape: Shape, *, until_command: bool = False) -> 
             while rest and not _is_option(rest[0], shape):
                 pieces.append(rest.pop(0))
             done += _joined(name, join_pem(pieces)) if pieces else [name]
-        elif name in shape.booleans:
-            if not given:
-                value = rest.pop(0) if rest and rest[0].lower() in _BOOLEANS else "true"
-            done += _joined(name, value)
+        elif name in shape.booleans | shape.durations:
+            done += _joined(name, value if given else _value_or_default(name, rest, shape))
         elif name in shape.valued and (given or rest):
             done += _joined(name, value if given else rest.pop(0))
         else:
@@ -99,6 +102,14 @@ def _with_lone_word(done: list[str], loose: Sequence[int], shape: Shape) -> list
     if not option or any(other.startswith(f"{option}=") for other in done):
         return done
     return [*done[: loose[0]], f"{option}={word}", *done[loose[0] + 1 :]]
+
+
+def _value_or_default(name: str, rest: list[str], shape: Shape) -> str:
+    """Take the next word if it can be the value of an option that may stand alone."""
+    following = rest[0] if rest else ""
+    if name in shape.booleans:
+        return rest.pop(0) if following.lower() in _BOOLEANS else "true"
+    return rest.pop(0) if _DURATION.fullmatch(following) else DEFAULT_DURATION
 
 
 def _joined(name: str, value: str) -> list[str]:

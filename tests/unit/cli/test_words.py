@@ -11,6 +11,7 @@ SHAPE = Shape(
     flags=frozenset({"--quiet", "-q", "--help"}),
     booleans=frozenset({"--all-pages"}),
     pem=frozenset({"--imported-cert-certificate", "--imported-cert-private-key"}),
+    durations=frozenset({"--wait"}),
 )
 BODY = "A" * 64 + "\n" + "B" * 20
 PEM = f"-----BEGIN CERTIFICATE-----\n{BODY}\n-----END CERTIFICATE-----\n"
@@ -37,6 +38,11 @@ def test_the_original_programs_name_is_dropped(prefix: list[str]) -> None:
         (["--all-pages", "FALSE"], ["--all-pages=FALSE"]),
         (["--all-pages=false"], ["--all-pages=false"]),
         (["--all-pages", "--limit", "3"], ["--all-pages=true", "--limit=3"]),
+        (["--wait"], ["--wait=10m"]),
+        (["--wait", "90"], ["--wait=90"]),
+        (["--wait", "2h"], ["--wait=2h"]),
+        (["--wait=1d"], ["--wait=1d"]),
+        (["--wait", "--limit", "3"], ["--wait=10m", "--limit=3"]),
         (["--quiet", "true"], ["--quiet", "true"]),
         (["--sort"], ["--sort"]),
         (["--unknown", "x"], ["--unknown", "x"]),

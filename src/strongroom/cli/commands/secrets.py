@@ -11,14 +11,19 @@ from strongroom.cli.commands.types import (
     PASSWORD_VALUE,
     PAYLOAD,
     PRIVATE_CERTIFICATE,
+    PUBLIC_CERTIFICATE,
     REVOKE,
     ROTATING,
     SECRET_ID,
     SECRET_TYPES,
+    VALIDATE,
     paging,
 )
 
-_POLICY_HELP = 'Rotation policy as JSON: \'{"auto_rotate": true, "interval": 30, "unit": "day"}\'.'
+_POLICY_HELP = (
+    'Rotation policy as JSON: \'{"auto_rotate": true, "interval": 30, "unit": "day"}\'; for a public certificate '
+    '\'{"auto_rotate": true, "rotate_keys": false}\'.'
+)
 
 CALLS = (
     Call(
@@ -61,6 +66,7 @@ CALLS = (
             *PAYLOAD,
             MANAGED_CSR,
             *PRIVATE_CERTIFICATE,
+            *PUBLIC_CERTIFICATE,
             Opt(names=("--username-password-username",), to="body.username", types=PASSWORD, help="User name."),
             *PASSWORD_VALUE,
             Opt(
@@ -72,7 +78,10 @@ CALLS = (
             ),
         ),
         needs=("secret_type", "name"),
-        details="Give the whole secret with --secret-prototype, or its fields one by one, not both.",
+        waits="answer.id",
+        details="Give the whole secret with --secret-prototype, or its fields one by one, not both. A public "
+        "certificate is ordered: the answer comes at once, the certificate within minutes; --wait shows how it gets "
+        "on, and with manual DNS the records to publish.",
         example=(
             "strongroom secret-create --secret-type imported_cert --secret-name shop-web \\\n"
             "  --imported-cert-certificate @cert.pem --imported-cert-intermediate @chain.pem \\\n"
@@ -81,7 +90,10 @@ CALLS = (
             '  --imported-cert-managed-csr \'{"common_name": "example.com"}\'\n'
             "strongroom secret-create --secret-type private_cert --secret-name shop-internal \\\n"
             "  --private-cert-template-name web --certificate-common-name shop.internal.example.com \\\n"
-            '  --secret-rotation \'{"auto_rotate": true, "interval": 1, "unit": "month"}\''
+            '  --secret-rotation \'{"auto_rotate": true, "interval": 1, "unit": "month"}\'\n'
+            "strongroom secret-create --secret-type public_cert --secret-name shop-public \\\n"
+            "  --public-cert-ca letsencrypt --public-cert-dns example-com \\\n"
+            "  --certificate-common-name shop.example.com --wait"
         ),
     ),
     Call(
@@ -213,12 +225,15 @@ CALLS = (
                 names=("--secret-action-type",),
                 to="body.action_type",
                 kind=Kind.CHOICE,
-                choices=(REVOKE,),
+                choices=(VALIDATE, REVOKE),
                 help="What to do.",
             ),
         ),
-        details="Revokes the certificate of the current version, for good. A rotation makes the next one.",
-        example=f"strongroom secret-action-create --id {EXAMPLE_ID} \\\n  --secret-action-type {REVOKE}",
+        waits="path.id",
+        details="Says that the TXT records of an order with manual DNS are published. Or revokes the private "
+        "certificate of the current version, for good; a rotation makes the next one.",
+        example=f"strongroom secret-action-create --id {EXAMPLE_ID} \\\n  --secret-action-type {REVOKE}\n"
+        f"strongroom secret-action-create --id {EXAMPLE_ID} \\\n  --secret-action-type {VALIDATE} --wait",
     ),
 )
 

@@ -21,6 +21,7 @@ IMPORTED = frozenset({"imported_cert"})
 KV = frozenset({"kv"})
 PASSWORD = frozenset({"username_password"})
 PRIVATE = frozenset({"private_cert"})
+PUBLIC = frozenset({"public_cert"})
 EXPIRING = ARBITRARY | PASSWORD
 ROTATING = frozenset(
     {
@@ -34,6 +35,7 @@ ROTATING = frozenset(
 )
 
 REVOKE = "private_cert_action_revoke_certificate"
+VALIDATE = "public_cert_action_validate_dns_challenge"
 
 EXAMPLE_ID = "1f6a0d4e-52c3-4a58-9b7e-8e3f1c2d4b5a"
 
@@ -106,15 +108,15 @@ NAMES = (
         to="body.common_name",
         aliases=("--private-cert-common-name",),
         help="Common name, such as shop.example.com.",
-        types=PRIVATE,
+        types=PRIVATE | PUBLIC,
     ),
     Opt(
         names=("--certificate-alt-names",),
         to="body.alt_names",
         kind=Kind.LIST,
         aliases=("--private-cert-alt-names",),
-        help="Further host names and e-mail addresses.",
-        types=PRIVATE,
+        help="Further host names, and e-mail addresses for a private certificate.",
+        types=PRIVATE | PUBLIC,
     ),
     Opt(
         names=("--private-cert-ip-sans",),
@@ -183,6 +185,30 @@ PRIVATE_CERTIFICATE = (
     EXCLUDE_COMMON_NAME,
 )
 """What a private certificate is asked for with."""
+
+PUBLIC_CERTIFICATE = (
+    Opt(names=("--public-cert-ca",), to="body.ca", help="Name of the public CA configuration.", types=PUBLIC),
+    Opt(
+        names=("--public-cert-dns",),
+        to="body.dns",
+        help="Name of the DNS configuration, or manual: you write the records.",
+        types=PUBLIC,
+    ),
+    Opt(
+        names=("--public-cert-key-algorithm",),
+        to="body.key_algorithm",
+        help="RSA2048, RSA4096, ECDSA256 or ECDSA384 (RSA2048).",
+        types=PUBLIC,
+    ),
+    Opt(
+        names=("--public-cert-bundle-ca",),
+        to="body.bundle_certs",
+        kind=Kind.BOOL,
+        help="Put the chain behind the certificate, in the same text (true).",
+        types=PUBLIC,
+    ),
+)
+"""What a public certificate is ordered with, beside its names."""
 
 SECRET_ID = Opt(names=("--id",), to="path.id", required=True, help="Id of the secret.")
 OF_SECRET = Opt(names=("--secret-id",), to="path.secret_id", required=True, help="Id of the secret.")

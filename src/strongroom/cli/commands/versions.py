@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from strongroom.cli.calls import Call, Kind, Opt, commands_of
-from strongroom.cli.commands.types import CSR, EXAMPLE_ID, OF_SECRET, PASSWORD_VALUE, PAYLOAD, REVOKE, VERSION_ID
+from strongroom.cli.commands.types import (
+    CSR,
+    EXAMPLE_ID,
+    OF_SECRET,
+    PASSWORD_VALUE,
+    PAYLOAD,
+    PUBLIC,
+    REVOKE,
+    VERSION_ID,
+)
 
 _VERSIONS = "/api/v2/secrets/{secret_id}/versions"
 
@@ -18,6 +27,13 @@ CALLS = (
             *PAYLOAD,
             *PASSWORD_VALUE,
             CSR,
+            Opt(
+                names=("--public-cert-rotation",),
+                to="body.rotation",
+                kind=Kind.JSON,
+                help="For a public certificate: '{\"rotate_keys\": true}' orders it with a new key.",
+                types=PUBLIC,
+            ),
             Opt(
                 names=("--secret-version-custom-metadata",),
                 to="body.custom_metadata",
@@ -37,11 +53,14 @@ CALLS = (
             ),
         ),
         empty_body=True,
+        waits="answer.secret_id",
         details="Without a value, types that generate theirs get a new one. A certificate signed from a managed CSR is "
         "given without a key.",
         example=f"strongroom secret-version-create --secret-id {EXAMPLE_ID} \\\n"
         "  --imported-cert-certificate @cert.pem --imported-cert-intermediate @chain.pem\n"
-        f"strongroom secret-version-create --secret-id {EXAMPLE_ID} --private-cert-csr @request.pem",
+        f"strongroom secret-version-create --secret-id {EXAMPLE_ID} --private-cert-csr @request.pem\n"
+        f"strongroom secret-version-create --secret-id {EXAMPLE_ID} \\\n"
+        "  --public-cert-rotation '{\"rotate_keys\": true}' --wait",
     ),
     Call(
         name="secret-versions",
