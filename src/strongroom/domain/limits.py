@@ -26,6 +26,10 @@ class Limits:
     dns_configurations: int = 10
     orders_waiting: int = 10_000
     order_names: int = 100
+    ca_orders_per_account: int = 300
+    ca_certificates_per_domain: int = 50
+    ca_duplicates: int = 5
+    ca_failed_validations: int = 5
     notification_destinations: int = 50
     versions_kept: int = 50
     locks_per_secret: int = 1000

@@ -149,9 +149,10 @@ class CaUse:
     """One use of a CA that counts against its limits.
 
     Attributes:
-        ca_key: which CA and account: the limits are theirs.
-        kind: ``new_order``, ``certificate`` (subject: registered domain), ``duplicate`` (subject: names key) or
-            ``failed_validation`` (subject: name).
+        ca_key: which CA, or which account of it: the limits are theirs.
+        kind: of `strongroom.domain.orders.ledger.UseKind`, with what it is about as subject: a registered domain, the
+            key of a set of names, a name, or nothing where it is the account.
+        at: when; of a hold, its end; of a claim, an instant that tells its order.
     """
 
     ca_key: str
