@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -96,7 +96,7 @@ class Akamai(HostedSets):
                 target=path,
                 body=content,
                 at=self._clock.now(),
-                nonce=secrets.token_hex(16),
+                nonce=str(uuid.uuid4()),
             ),
         }
         if content:

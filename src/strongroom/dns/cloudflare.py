@@ -9,6 +9,7 @@ from typing import Any, Final
 from strongroom.dns.enveloped import EnvelopedRecords, message_of
 from strongroom.dns.kinds import Fields, ProviderContext
 from strongroom.dns.vendor import Vendor
+from strongroom.kernel.secret import Secret
 
 _URL: Final = "https://api.cloudflare.com/client/v4"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -52,8 +53,8 @@ class Cloudflare(EnvelopedRecords):
 
     def __init__(self, vendor: Vendor, token: str, zone_id: str | None) -> None:
         super().__init__(vendor, root="/zones", zone_id=zone_id)
-        self._token = token
+        self._token = Secret(token)
 
     def _credential(self, step: str) -> Mapping[str, str]:
         del step
-        return {"Authorization": f"Bearer {self._token}"}
+        return {"Authorization": f"Bearer {self._token.reveal()}"}

@@ -1,8 +1,9 @@
 """A program of the operator's own that writes the records.
 
 It is called as ``PROGRAM present NAME VALUE`` and ``PROGRAM cleanup NAME VALUE``, without a shell, and ends with status
-0 once the record is there, or is not there any more. Calling it twice must do no harm. Other statuses are failures; two
-of ``sysexits.h`` are told apart: 75 (temporary failure) is tried again, 77 (no permission) is not.
+0 once the record is there, or is not there any more. Calling it twice must do no harm. Other statuses are failures;
+three of ``sysexits.h`` are told apart: 68 (unknown name) means that no zone of its holds the name, 77 that it has no
+permission; after 75 (temporary failure) it is called again later.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 _NOT_ALLOWED: Final = "Programs may not be run: the operator has to set exec_allowed = true in the [dns] table."
 _TEMPORARY: Final = 75
 _NO_PERMISSION: Final = 77
+_NO_ZONE: Final = 68
 _SHOWN: Final = 300
 
 
@@ -116,6 +118,9 @@ class Exec:
         if ended.status == _NO_PERMISSION:
             detail = f"The program {self._program} {words}has no permission to {step}."
             raise DnsProblem(detail, refusal=DnsRefusal.AUTHORIZATION, step=step)
+        if ended.status == _NO_ZONE:
+            detail = f"The program {self._program} {words}knows no zone that holds {record.name}."
+            raise DnsProblem(detail, refusal=DnsRefusal.NO_ZONE, step=step)
         raise self._error(f"{words}ended with status {ended.status} when called to {step}", step)
 
     def _look_at_program(self, step: str) -> None:

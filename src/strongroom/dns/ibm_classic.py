@@ -20,6 +20,7 @@ from strongroom.dns.names import relative
 from strongroom.dns.txt import unquoted
 from strongroom.dns.vendor import CLEANUP, PRESENT, Vendor, as_object, as_objects
 from strongroom.domain.orders.dns import TTL, PropagationTiming, TxtRecord
+from strongroom.kernel.secret import Secret
 
 if TYPE_CHECKING:
     from strongroom.net.client import Answer
@@ -69,11 +70,11 @@ class ClassicInfrastructure(Hosted):
 
     def __init__(self, vendor: Vendor, user: str, password: str) -> None:
         super().__init__(vendor, _TIMING)
-        self._credential = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        self._credential = Secret("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii"))
 
     def _ask(self, method: str, target: str, step: str, what: str, body: Any = None) -> Answer:
         """Send a request; return an answer that says yes, or that something is not there."""
-        headers = {"Accept": "application/json", "Authorization": self._credential}
+        headers = {"Accept": "application/json", "Authorization": self._credential.reveal()}
         content = b""
         if body is not None:
             headers["Content-Type"] = "application/json"

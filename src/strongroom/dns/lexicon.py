@@ -26,12 +26,14 @@ from strongroom.dns.program import start, stop
 from strongroom.dns.vendor import CLEANUP, PRESENT, as_object
 from strongroom.domain.orders.dns import TTL, DnsProblem, DnsRefusal, PropagationTiming, TxtRecord
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
-from strongroom.kernel.secret import STARS, scrub
+from strongroom.kernel.secret import STARS, Secret, scrub
 from strongroom.net.guard import Guard
 
 _TIMING: Final = PropagationTiming(limit=timedelta(minutes=10), poll=timedelta(seconds=5))
 _LIMIT: Final = timedelta(seconds=120)
 _RETRY: Final = timedelta(seconds=60)
+_RESOLVER_S: Final = 3.0
+"""For one answer."""
 _INSTALL: Final = "pip install 'strongroom[dns-lexicon]'"
 _PROGRAM: Final = "strongroom.dns.lexicon_process"
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -109,7 +111,7 @@ class Lexicon:
         self, provider: str, options: Mapping[str, Any], context: ProviderContext, *, program: str, limit: timedelta
     ) -> None:
         self._provider = provider
-        self._options = options
+        self._options = Secret(options)
         self._resolvers = context.resolvers
         self._guard = context.guard
         self._program = program
@@ -127,7 +129,7 @@ class Lexicon:
 
     def zones(self) -> Sequence[str]:
         """Return the zone of the options, and nothing without one: the library cannot list zones."""
-        given = self._options.get("delegated")
+        given = self._options.reveal().get("delegated")
         return [plain(str(given))] if given else []
 
     def present(self, record: TxtRecord) -> None:
@@ -144,7 +146,7 @@ class Lexicon:
         # Imported late: it brings the DNS library.
         from strongroom.dns.zone import Lookup
 
-        zone = next(iter(self.zones()), None) or Lookup(self._resolvers).zone_of(name)
+        zone = next(iter(self.zones()), None) or Lookup(self._resolvers, timeout_s=_RESOLVER_S).zone_of(name)
         if not zone or "." not in zone or not is_within(name, zone):
             raise DnsProblem(
                 f'dns-lexicon ({self._provider}): "{name}" lies in no zone that can be found; '
@@ -158,10 +160,12 @@ class Lexicon:
         if _place() is None:
             detail = f"The extra dns-lexicon is not installed on this server; {_INSTALL}"
             raise DnsProblem(detail, refusal=DnsRefusal.ERROR, step=step)
+        options = dict(self._options.reveal())
+        options.pop("delegated", None)
         asked = {
             "provider": self._provider,
-            "options": {name: given for name, given in self._options.items() if name not in {"delegated", "ttl"}},
-            "ttl": self._options.get("ttl") or int(TTL.total_seconds()),
+            "ttl": options.pop("ttl", None) or int(TTL.total_seconds()),
+            "options": options,
             "zone": self._zone(record.name, step),
             "step": step,
             "name": record.name,
@@ -210,7 +214,7 @@ class Lexicon:
 
     def _clean(self, words: str) -> str:
         """Return the library's words without our secrets: addresses in its messages may hold them."""
-        for given in self._options.values():
+        for given in self._options.reveal().values():
             if isinstance(given, str) and len(given) > 3:
                 words = words.replace(given, STARS).replace(quote(given, safe=""), STARS)
         return scrub(words)[:_SHOWN]

@@ -14,6 +14,7 @@ from strongroom.dns.names import plain
 from strongroom.dns.vendor import Vendor, as_object, as_objects
 from strongroom.domain.orders.dns import TTL
 from strongroom.kernel.errors import Invalid
+from strongroom.kernel.secret import Secret
 
 if TYPE_CHECKING:
     from strongroom.net.client import Answer
@@ -68,7 +69,7 @@ class PowerDns(HostedSets):
 
     def __init__(self, vendor: Vendor, key: str, server_id: str) -> None:
         super().__init__(vendor)
-        self._key = key
+        self._key = Secret(key)
         self._root = f"/api/v1/servers/{quote(server_id, safe='')}/zones"
 
     def _store(self) -> PowerDns:
@@ -76,7 +77,7 @@ class PowerDns(HostedSets):
 
     def _ask(self, method: str, target: str, step: str, what: str, body: Any = None) -> Answer:
         """Send a request; return an answer that says yes, or that something is not there."""
-        headers = {"Accept": "application/json", "X-API-Key": self._key}
+        headers = {"Accept": "application/json", "X-API-Key": self._key.reveal()}
         content = b""
         if body is not None:
             headers["Content-Type"] = "application/json"

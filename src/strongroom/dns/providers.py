@@ -31,11 +31,12 @@ class Providers:
 
     Args:
         context: what providers are made with.
+        kinds: in the place of those that are named above.
     """
 
-    def __init__(self, context: ProviderContext) -> None:
+    def __init__(self, context: ProviderContext, kinds: Mapping[ConfigType, ProviderKind] | None = None) -> None:
         self._context = context
-        self._kinds: dict[ConfigType, ProviderKind] = {}
+        self._kinds: dict[ConfigType, ProviderKind] = dict(kinds or {})
 
     @property
     def config_types(self) -> frozenset[ConfigType]:
