@@ -135,6 +135,15 @@ class BindProcess:
             process.kill()
             process.wait()
 
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Be away for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
     def close(self) -> None:
         """Stop and remove everything."""
         self.stop()
@@ -260,15 +269,6 @@ class BindServer(BindProcess):
         finally:
             self._refuses = False
             self._restart()
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Be away for a while."""
-        self.stop()
-        try:
-            yield
-        finally:
-            self.start()
 
     def _restart(self) -> None:
         self.stop()

@@ -28,7 +28,7 @@ MOST_ALIASES: Final = 16
 MOST_NAME_SERVERS: Final = 16
 MOST_SERVERS: Final = 32
 THREADS: Final = 8
-SERVER_TIMEOUT_S: Final = 2.5
+TIMEOUT_S: Final = 3.0
 TRIES: Final = 2
 MOST_FOUND: Final = 4
 _MOST_SHOWN: Final = 100
@@ -60,7 +60,7 @@ class AuthoritativeServers:
         resolvers: addresses and ports of the operator's; empty for the system's.
         guard: refuses what may not be contacted.
         clock: for the reports.
-        timeout_s: for one answer of one server.
+        timeout_s: for one answer of one server or resolver.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AuthoritativeServers:
         resolvers: Sequence[tuple[str, int]],
         guard: Guard,
         clock: Clock,
-        timeout_s: float = SERVER_TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._resolvers = tuple((canonical(address), port) for address, port in resolvers)
         self._guard = guard
@@ -124,7 +124,7 @@ class AuthoritativeServers:
         # Imported late: it brings the DNS library.
         from strongroom.dns.zone import Lookup
 
-        return Lookup(self._resolvers)
+        return Lookup(self._resolvers, timeout_s=self._timeout_s)
 
     def _ports(self, servers: Mapping[str, int]) -> Mapping[str, Sequence[int]]:
         """Return the ports of the addresses that are not asked on port 53.

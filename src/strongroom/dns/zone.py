@@ -12,7 +12,6 @@ from strongroom.dns import ask
 from strongroom.dns.names import is_within, parents
 from strongroom.kernel.errors import ErrorCode, Unavailable
 
-RESOLVER_TIMEOUT_S: Final = 3.0
 ROUNDS: Final = 2
 """A lost packet is no reason to fail; each resolver is asked this often."""
 
@@ -29,7 +28,7 @@ class Lookup:
         timeout_s: for one answer.
     """
 
-    def __init__(self, resolvers: Sequence[tuple[str, int]] = (), *, timeout_s: float = RESOLVER_TIMEOUT_S) -> None:
+    def __init__(self, resolvers: Sequence[tuple[str, int]], *, timeout_s: float) -> None:
         self._resolvers = tuple(resolvers)[:MOST_RESOLVERS] or system_resolvers()
         self._timeout_s = timeout_s
 
@@ -100,14 +99,14 @@ class Lookup:
         )
 
 
-def system_resolvers() -> tuple[tuple[str, int], ...]:
+def system_resolvers(path: str = "/etc/resolv.conf") -> tuple[tuple[str, int], ...]:
     """Return address and port of each resolver that the system is set up with.
 
     Raises:
         Unavailable: there is none.
     """
     try:
-        configured = dns.resolver.Resolver()
+        configured = dns.resolver.Resolver(path)
     except dns.resolver.NoResolverConfiguration as error:
         raise Unavailable(
             ErrorCode.UNAVAILABLE,
