@@ -236,7 +236,7 @@ class Ledger:
             identifiers: the names that its problem is about. Without any, the whole account waits, too: for some
                 hours at most, because one domain's limit may take days.
         """
-        wait = min(max(retry_after or HELD_WITHOUT_A_TIME, timedelta()), LONGEST_HELD)
+        wait = HELD_WITHOUT_A_TIME if retry_after is None else min(max(retry_after, timedelta()), LONGEST_HELD)
         for name in _bare(identifiers or names):
             _note(unit, _account_key(ca), UseKind.HELD, name, now + wait)
         if not identifiers:
@@ -262,9 +262,8 @@ class Ledger:
 
     def _hold(self, unit: ReadUnit, ca: PublicCa, order: Order, now: datetime) -> Verdict:
         subjects = [_ACCOUNT] if order.replaces is not None else [_ACCOUNT, *_bare(order.names)]
-        ends = [
-            end for subject in subjects for end in unit.orders.uses(_account_key(ca), UseKind.HELD.value, subject, now)
-        ]
+        held = (unit.orders.uses(_account_key(ca), UseKind.HELD.value, subject, now) for subject in subjects)
+        ends = [end for found in held for end in found]
         until = max(ends, default=now)
         if until <= now:
             return ALLOWED
@@ -309,7 +308,7 @@ def _claims(unit: ReadUnit, ca: PublicCa, subject: str, now: datetime) -> Counte
 
 
 def _claim_of(order: Order) -> datetime:
-    """Return the instant that an order's claims are known by: near its creation, and its own among those of that hour."""
+    """Return the instant that an order's claims are known by: soon after its creation, and no other order's."""
     number = int.from_bytes(hashlib.sha256(order.id.encode()).digest()[:8])
     return order.created_at + timedelta(microseconds=number % 3_600_000_000)
 
