@@ -158,6 +158,10 @@ class _Purged:
         self.calls += 1
         return 0
 
+    def purge_deliveries(self, before: datetime, limit: int) -> int:
+        self.calls += 1
+        return 0
+
     def purge_uses(self, before: datetime, limit: int) -> int:
         self.calls += 1
         return 0
@@ -175,6 +179,7 @@ class MemoryStorage:
         self.identities = _Purged()
         self.authorities = _Purged()
         self.orders = _Purged()
+        self.notifications = _Purged()
         self.head = ChainHead(stream)
         self.writes = 0
         self._lock = threading.RLock()

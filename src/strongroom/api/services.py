@@ -14,7 +14,9 @@ from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
+from strongroom.domain.notifications.service import Notifications
 from strongroom.domain.orders.configuring import PublicConfigurations
+from strongroom.domain.orders.ordering import Ordering
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
@@ -42,11 +44,12 @@ class Services:
     identities: IdentityServices
     audit: AuditTrail
     jobs: JobService
+    orders: Ordering
     order_views: OrderViews
+    notifications: Notifications
     wake_worker: Callable[[], None]
     settings: Callable[[], Sequence[Any]]
     encryption: Callable[[], Mapping[str, str]]
     metrics: Callable[[], bytes]
     metrics_token: Secret[str] | None
     check_master_key: Callable[[], None]
-    orders: Any = None

@@ -7,6 +7,7 @@ a guarded session, for the time of one notice; plug-ins that speak something els
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -108,6 +109,8 @@ def _library() -> ModuleType:
         raise Invalid(
             ErrorCode.NOT_SUPPORTED, "Destinations of type apprise need the extra apprise.", field="type", hint=_INSTALL
         ) from None
+    # It would tell of every address, and of what services answer.
+    logging.getLogger("apprise").disabled = True
     managers.NotificationManager().load_modules()
     for name, module in list(sys.modules.items()):
         real = getattr(module, "requests", None) if name.startswith("apprise.") else None

@@ -54,6 +54,7 @@ from strongroom.runtime.lint import Linter
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation
 from strongroom.runtime.metrics import Metrics
+from strongroom.runtime.notices import DeliveryWatch, build_notifications
 from strongroom.runtime.outside import Outside, PublicCertificates
 from strongroom.runtime.server_keys import store_keys, stored_kek
 from strongroom.runtime.settings import Settings, describe
@@ -182,12 +183,14 @@ def build(
             provider=provider,
             store=lambda unit, records: store_keys(unit, [stored_kek(record) for record in records]),
         )
+        delivery_watch = DeliveryWatch(logger("notifications"))
         metrics = Metrics(
             storage=storage,
             clock=clock,
             writer=lambda: storage.stats,
             key_pool=key_maker.figures,
             ocsp_answers=authorities.ocsp.counts,
+            deliveries=delivery_watch.counts,
         )
         handlers: list[JobHandler] = [
             ExpirySteps(context),
@@ -202,6 +205,20 @@ def build(
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
+        notices = build_notifications(
+            settings,
+            storage=storage,
+            clock=clock,
+            limits=limits,
+            sealer=keys.keyring,
+            instance=instance,
+            public_url=url,
+            outbox=outbox,
+            guard=outside.guard,
+            http=outside.http,
+            watch=delivery_watch,
+        )
+        handlers += [notices.expiry, notices.dispatch, notices.deliveries]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
         periodic: list[Periodic] = [Checkpoints(storage, clock, keys.checkpoints)]
         if settings.database_url is not None:
@@ -222,6 +239,9 @@ def build(
                 authorities.crl_watch,
                 orders.sweep,
                 orders.renewal_info,
+                notices.expiry,
+                notices.dispatch,
+                notices.deliveries,
             ],
             periodic=periodic,
             owner=f"{socket.gethostname()}/{new_uuid()[:8]}",
@@ -254,6 +274,7 @@ def build(
             jobs=JobService(clock),
             orders=orders.ordering,
             order_views=OrderViews(),
+            notifications=notices.notifications,
             wake_worker=background.wake,
             settings=lambda: list(describe(settings)),
             encryption=lambda: {"provider": provider.name, "key_id": keys.keyring.master_key_id},

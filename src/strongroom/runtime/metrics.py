@@ -107,6 +107,7 @@ class _Stored:
     at: float
     secrets: dict[str, int]
     groups: int
+    open_deliveries: int
     statistics: Statistics
 
 
@@ -119,6 +120,7 @@ class Metrics:
         writer: the figures of the store's writer.
         key_pool: the figures of the RSA keys that are made ahead.
         ocsp_answers: how many answers of each kind this process gave.
+        deliveries: how many tries to deliver a notice this process made, by type of destination and outcome.
     """
 
     def __init__(
@@ -129,12 +131,14 @@ class Metrics:
         writer: Callable[[], WriterFigures],
         key_pool: Callable[[], Sequence[KeyPoolFigures]],
         ocsp_answers: Callable[[], Mapping[OcspOutcome, int]],
+        deliveries: Callable[[], Mapping[tuple[str, str], int]],
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._writer = writer
         self._key_pool = key_pool
         self._ocsp_answers = ocsp_answers
+        self._deliveries = deliveries
         self._requests: dict[tuple[str, str, int], int] = {}
         self._latency = {name: _Latency() for name in ("read", "write", "delete")}
         self._steps: dict[tuple[str, str], _StepFigures] = {}
@@ -189,6 +193,7 @@ class Metrics:
         yield from self._of_writer()
         yield from self._of_keys()
         yield from self._of_ocsp()
+        yield from self._of_deliveries()
         yield from self._of_store()
 
     def _of_requests(self) -> Iterator[Metric]:
@@ -277,6 +282,16 @@ class Metrics:
             answers.add_metric([outcome.value], count)
         yield answers
 
+    def _of_deliveries(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        tries = CounterMetricFamily(
+            "strongroom_notification_tries", "Tries to deliver a notice.", labels=["type", "state"]
+        )
+        for (destination_type, state), count in sorted(self._deliveries().items()):
+            tries.add_metric([destination_type, state], count)
+        yield tries
+
     def _of_authorities(self, authorities: Sequence[AuthorityFigures]) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily
 
@@ -323,6 +338,7 @@ class Metrics:
         for name, value, text in (
             ("strongroom_secrets_overdue_to_expire", statistics.expired, "Active secrets past their expiry."),
             ("strongroom_rotations_failed", statistics.rotations_failed, "Secrets whose last rotation failed."),
+            ("strongroom_notifications_waiting", stored.open_deliveries, "Deliveries of notices that have not ended."),
             ("strongroom_rotations_blocked", statistics.rotations_blocked, "Secrets whose rotation waits for locks."),
         ):
             yield GaugeMetricFamily(name, text, value=value)
@@ -347,6 +363,7 @@ class Metrics:
             at=time.monotonic(),
             secrets=secrets,
             groups=unit.groups.count() + 1,
+            open_deliveries=unit.notifications.open_deliveries(),
             statistics=unit.statistics.gather(now, [now + timedelta(days=days) for days in EXPIRY_BOUNDS]),
         )
 

@@ -55,6 +55,8 @@ _UNITS: Final = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST: Final = 2**31 - 1
 _LONGEST: Final = timedelta(days=36_500)
 _SHOWN: Final = 80
+SMTPS_PORT: Final = 465
+"""Mail servers speak TLS from the first byte there. Source: RFC 8314 section 3.3."""
 POOLED_RSA_SIZES: Final = (2048, 3072, 4096)
 """RSA sizes that may be made ahead; 8192 bits take a processor for many seconds each."""
 
@@ -163,6 +165,32 @@ class DnsSettings(BaseModel):
     exec_allowed: bool = Field(default=False, description="true or false")
 
 
+class SmtpSettings(BaseModel):
+    """The ``[smtp]`` table: the mail server that notices are sent through."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$", description="the name or address of a mail server")
+    port: int = Field(default=587, strict=True, ge=1, le=65535, description="a whole number from 1 to 65535")
+    username: str | None = Field(default=None, min_length=1, max_length=256, description="1 to 256 characters")
+    password_file: _File | None = Field(default=None, description="a path")
+    sender: str = Field(
+        alias="from",
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$",
+        description="an e-mail address such as strongroom@example.com",
+    )
+    starttls: bool = Field(default=True, description="true or false")
+    ca_file: _File | None = Field(default=None, description="the path of a PEM file")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Tell whether the connection is: port 465 is from its first byte."""
+        return self.starttls or self.port == SMTPS_PORT
+
+
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {"audit": AuditSettings, "dns": DnsSettings, "smtp": SmtpSettings}
+
+
 class Settings(BaseModel):
     """Everything an operator can set; each field's name is the environment's without its prefix, lower case.
 
@@ -235,6 +263,7 @@ class Settings(BaseModel):
     )
     audit: AuditSettings = Field(default=AuditSettings(), description="a table with durable_reads")
     dns: DnsSettings = Field(default=DnsSettings(), description="a table with exec_allowed")
+    smtp: SmtpSettings | None = Field(default=None, description="a table with host and from")
     limits: dict[str, Annotated[int, Field(strict=True, ge=1, le=_MOST)]] = Field(
         default_factory=dict, description=f"whole numbers from 1 to {_MOST}"
     )
@@ -385,7 +414,7 @@ def _from_environment() -> dict[str, _Given]:
         value: Any = os.environ.get(variable) or None
         if value is None:
             continue
-        if name in {"audit", "limits"}:
+        if name in _TABLE_EXAMPLES:
             try:
                 value = json.loads(value)
             except ValueError:
@@ -398,17 +427,29 @@ def _from_environment() -> dict[str, _Given]:
     return found
 
 
-_TABLE_EXAMPLES: Final = {"audit": '{"durable_reads": true}', "limits": '{"labels": 50}'}
+_TABLE_EXAMPLES: Final = {
+    "audit": '{"durable_reads": true}',
+    "dns": '{"exec_allowed": true}',
+    "smtp": '{"host": "mail.example.com", "from": "strongroom@example.com"}',
+    "limits": '{"labels": 50}',
+}
 
 
 def _unknown(given: Mapping[str, _Given]) -> Iterator[Invalid]:
     for name, item in given.items():
         if name not in Settings.model_fields:
             yield _problem(name, item, f"is no setting{_meant(name, Settings.model_fields)}")
-    audit = given.get("audit")
-    for name in audit.value if audit is not None and isinstance(audit.value, dict) else ():
-        if name not in AuditSettings.model_fields:
-            yield _problem(f"audit.{name}", audit, f"is no setting{_meant(name, AuditSettings.model_fields)}")
+    for table, model in _TABLES.items():
+        item_of_table, known = given.get(table), _members(model)
+        inner = item_of_table.value if item_of_table is not None else None
+        for name in inner if isinstance(inner, dict) else ():
+            if name not in known:
+                yield _problem(f"{table}.{name}", item_of_table, f"is no setting{_meant(name, known)}")
+
+
+def _members(model: type[BaseModel]) -> Mapping[str, Any]:
+    """Return the fields of a table by the names they have in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _unknown_limits(given: Mapping[str, _Given]) -> Iterator[Invalid]:
@@ -431,16 +472,17 @@ def _problems(error: ValidationError, given: Mapping[str, _Given]) -> Iterator[I
         if found["type"] == "extra_forbidden":
             continue
         location = [str(part) for part in found["loc"]]
-        top, inner = location[0], location[1:2] if location[0] in {"audit", "limits"} else []
+        top, inner = location[0], location[1:2] if location[0] in {*_TABLES, "limits"} else []
         name = ".".join([top, *inner])
         if name in told:
             continue
         told.add(name)
         field = Settings.model_fields[top]
-        if top == "audit" and inner:
-            field = AuditSettings.model_fields[inner[0]]
+        if top in _TABLES and inner:
+            field = _members(_TABLES[top])[inner[0]]
         is_secret = top in {"metrics_token", "database_url"}
-        value = "" if is_secret else f", not {_shown(found['input'])}"
+        is_missing = found["type"] == "missing"
+        value = "" if is_secret else "; it is missing" if is_missing else f", not {_shown(found['input'])}"
         yield _problem(name, given.get(top), f"must be {field.description}{value}")
 
 
@@ -477,6 +519,15 @@ def _together(settings: Settings) -> Iterator[Invalid]:
         yield Invalid(ErrorCode.SETTINGS_INVALID, "tls_cert_file and tls_key_file must be set together.")
     if settings.master_key_file is not None and settings.master_passphrase_file is not None:
         yield Invalid(ErrorCode.SETTINGS_INVALID, "master_key_file and master_passphrase_file exclude each other.")
+    smtp = settings.smtp
+    if smtp is not None and (smtp.username is None) != (smtp.password_file is None):
+        yield Invalid(ErrorCode.SETTINGS_INVALID, "smtp.username and smtp.password_file must be set together.")
+    if smtp is not None and smtp.username is not None and not smtp.is_encrypted and not _is_loopback(smtp.host):
+        yield Invalid(
+            ErrorCode.SETTINGS_INVALID,
+            f"smtp.password_file is refused without TLS: the password would cross the network to {smtp.host} in clear.",
+            hint="Leave starttls on, or use port 465.",
+        )
     if settings.test_clock_offset and not settings.test_mode:
         yield Invalid(
             ErrorCode.SETTINGS_INVALID, "test_clock_offset moves the server's clock and counts in test_mode only."
@@ -494,7 +545,7 @@ def _is_loopback(host: str) -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump()
+        return {name: _plain(inner) for name, inner in value.model_dump(by_alias=True).items()}
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, Path):

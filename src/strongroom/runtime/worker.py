@@ -39,6 +39,7 @@ _MOST_THREADS: Final = 8
 _PURGE_EVERY: Final = timedelta(hours=1)
 _PURGE_BATCH: Final = 1000
 _JOBS_KEPT: Final = timedelta(days=30)
+_DELIVERIES_KEPT: Final = timedelta(days=30)
 _ISSUED_KEPT: Final = timedelta(days=30)
 """How long issued certificates are known after their end; revocation lists leave them out from the end on."""
 _ORDERS_KEPT: Final = timedelta(days=30)
@@ -416,6 +417,7 @@ class _Purge:
         now = self._clock.now()
         self._all(lambda unit: unit.jobs.purge_ended(now - _JOBS_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.events.purge(now - self._events_kept, _PURGE_BATCH))
+        self._all(lambda unit: unit.notifications.purge_deliveries(now - _DELIVERIES_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.authorities.purge_issued(now - _ISSUED_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.orders.purge(now - _ORDERS_KEPT, _PURGE_BATCH))
         self._all(lambda unit: unit.orders.purge_uses(now - _CA_USES_KEPT, _PURGE_BATCH))

@@ -6,17 +6,13 @@ from typing import Final
 
 LATER_OPERATIONS: Final = frozenset(
     {
-        "create_notifications_registration",
-        "delete_notifications_registration",
         "delete_secret_task",
-        "get_notifications_registration",
-        "get_notifications_registration_test",
         "get_secret_task",
         "list_secret_tasks",
         "replace_secret_task",
     }
 )
-"""Tasks and notifications."""
+"""Tasks."""
 LATER_MODELS: Final = frozenset(
     {
         "CustomCredentialsConfiguration",
@@ -47,7 +43,6 @@ LATER_MODELS: Final = frozenset(
         "IAMCredentialsSecretVersion",
         "IAMCredentialsSecretVersionMetadata",
         "IAMCredentialsSecretVersionPrototype",
-        "NotificationsRegistration",
         "SecretTask",
         "SecretTaskCollection",
         "SecretTaskError",

@@ -48,6 +48,7 @@ class Counting:
                     }
                 ),
                 groups=SimpleNamespace(count=lambda: 4),
+                notifications=SimpleNamespace(open_deliveries=lambda: 3),
                 statistics=SimpleNamespace(gather=self.gather),
             )
         )
@@ -106,6 +107,7 @@ def metrics(store: Counting, clock: FrozenClock) -> Metrics:
         writer=lambda: WRITER,
         key_pool=lambda: KEYS,
         ocsp_answers=lambda: OCSP_ANSWERS,
+        deliveries=lambda: {("webhook", "delivered"): 4, ("email", "retrying"): 1},
     )
 
 

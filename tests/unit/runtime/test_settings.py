@@ -524,10 +524,22 @@ def _events_kept(server: InProcess) -> bool:
 
     _create(server)
     assert kept() == 1
+    # Events wait until notices were made of them.
+    server.container.worker.look_for_work()
+    server.container.worker.run_pending()
     server.clock.advance(timedelta(seconds=61))
     purge = server.container.worker._timers[-1].task
     purge.run()
     return kept() == 0
+
+
+def _destinations(server: InProcess) -> bool:
+    for name in ("first", "second"):
+        answer = server.post(
+            "/api/v2/notifications/destinations",
+            {"name": name, "type": "webhook", "url": "https://hooks.example.com/a"},
+        )
+    return _said(answer, 400, "reached the maximum of 1")
 
 
 def _second_is_refused(server: InProcess, create: Callable[[InProcess, str], Answer]) -> bool:
@@ -581,6 +593,7 @@ LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
     "token_life": (60, lambda server: _by_key(server).json["expires_in"] == 60),
     "refresh_token_life": (60, _refresh_token_life),
     "api_keys_per_identity": (1, _api_keys),
+    "notification_destinations": (1, _destinations),
     "events_kept": (60, _events_kept),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.api.extensions import audit, certificates, instance, jobs, orders
+from strongroom.api.extensions import audit, certificates, destinations, instance, jobs, orders
 from strongroom.api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,4 +11,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *orders.OPERATIONS,
     *instance.OPERATIONS,
     *certificates.OPERATIONS,
+    *destinations.OPERATIONS,
 )

@@ -30,6 +30,7 @@ from strongroom.domain.notifications.model import (
     Registration,
 )
 from strongroom.domain.notifications.payload import TEST_EVENT
+from strongroom.domain.notifications.registering import check_registration
 from strongroom.domain.notifications.vocabulary import EVENT_TYPES, plain_event_type
 from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.checks import CONFIGURATION_NAME_LENGTHS, check_name
@@ -75,8 +76,13 @@ class Notifications:
     def register(
         self, principal: Principal, *, instance_crn: str, source_name: str, source_description: str
     ) -> Change[Registration]:
-        """Prepare a registration; it replaces the one before."""
+        """Prepare a registration; it replaces the one before.
+
+        Raises:
+            Invalid: every broken rule, by field.
+        """
         require_instance(principal, Action.NOTIFICATIONS_REGISTRATION_CREATE)
+        check_registration(instance_crn=instance_crn, source_name=source_name, source_description=source_description)
         registration = Registration(
             instance_crn=instance_crn,
             source_name=source_name,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from strongroom.api.operations import Operation
-from strongroom.api.v2.table import configurations, groups, locks, secrets, versions
+from strongroom.api.v2.table import configurations, groups, locks, notifications, secrets, versions
 
 OPERATIONS: Final[list[Operation]] = [
     *secrets.OPERATIONS,
@@ -11,4 +11,5 @@ OPERATIONS: Final[list[Operation]] = [
     *groups.OPERATIONS,
     *locks.OPERATIONS,
     *configurations.OPERATIONS,
+    *notifications.OPERATIONS,
 ]
