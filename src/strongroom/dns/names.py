@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 HOST: Final = re.compile(
@@ -44,3 +44,11 @@ def parents(name: str) -> list[str]:
 def canonical(address: str) -> str:
     """Return an IP address in the form in which it is compared."""
     return str(ipaddress.ip_address(address))
+
+
+def is_endpoint(host: str, port: int, endpoints: Sequence[tuple[str, int]]) -> bool:
+    """Tell whether a host, given by its address, and a port are one of several addresses and ports."""
+    try:
+        return (canonical(host), port) in {(canonical(address), known) for address, known in endpoints}
+    except ValueError:
+        return False

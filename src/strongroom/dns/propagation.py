@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from strongroom.dns.names import HOST, canonical, plain
+from strongroom.dns.names import HOST, canonical, is_endpoint, plain
 from strongroom.domain.orders.dns import DnsProblem, DnsRefusal, ServerReport
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
@@ -140,7 +140,7 @@ class AuthoritativeServers:
 
     def _addresses_of(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a server that a provider names, as those see it who write to it."""
-        is_operators = (host, port) in self._resolvers
+        is_operators = is_endpoint(host, port, self._resolvers)
         try:
             found = self._guard.addresses(host, is_operators=is_operators, deadline=Deadline(HOST_LIMIT))
         except (Invalid, Unavailable):

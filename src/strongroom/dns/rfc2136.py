@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.dns.kinds import Fields, ProviderContext
-from strongroom.dns.names import HOST, is_within, plain
+from strongroom.dns.names import HOST, is_endpoint, is_within, plain
 from strongroom.domain.orders.dns import TTL, DnsProblem, DnsRefusal, PropagationTiming, TxtRecord
 from strongroom.kernel.errors import Invalid
 from strongroom.kernel.secret import Secret
@@ -48,9 +48,10 @@ class Rfc2136Kind:
         server = fields.text("rfc2136_server", most=255)
         port = fields.number("rfc2136_port", least=1, most=65535, default=53)
         if server is not None and port is not None:
+            host = server.strip("[]")
+            is_operators = is_endpoint(host, port, context.resolvers)
             try:
-                host = context.guard.check_host(server.strip("[]"), is_operators=(server, port) in context.resolvers)
-                fields.keep("rfc2136_server", host)
+                fields.keep("rfc2136_server", context.guard.check_host(host, is_operators=is_operators))
             except Invalid as refusal:
                 fields.note("rfc2136_server", refusal)
         for name, required in (("rfc2136_tsig_key_name", True), ("rfc2136_zone", False)):
@@ -69,7 +70,7 @@ class Rfc2136Kind:
         """Return the provider of checked settings; no request is made."""
         server, port = str(values["rfc2136_server"]), int(values["rfc2136_port"])
         return Rfc2136(
-            server=Server(host=server, port=port, is_operators=(server, port) in context.resolvers),
+            server=Server(host=server, port=port, is_operators=is_endpoint(server, port, context.resolvers)),
             key=TsigKey(
                 name=values["rfc2136_tsig_key_name"],
                 algorithm=values["rfc2136_tsig_algorithm"],
