@@ -41,7 +41,7 @@ class FaultCode(StrEnum):
     DNS_NOT_PROPAGATED = "dns_record_not_seen"
     DNS_WRONG_VALUE = "dns_record_wrong_value"
     DNS_VALIDATION = "dns_validation_failed"
-    ADDRESS_REFUSED = "address_not_allowed"
+    ADDRESS_REFUSED = "destination_not_allowed"
     CHALLENGE_EXPIRED = "challenge_expired"
     CANCELLED = "order_cancelled"
     KEY_NOT_MADE = "key_not_made"
