@@ -496,4 +496,5 @@ def test_ended_jobs_are_purged_after_a_month(bench: Bench) -> None:
     bench.worker(Handler(lambda _: Done())).start()
     bench.until(lambda: list(bench.storage.jobs.rows) == [young.id])
     bench.until(lambda: bench.storage.events.calls == 1)
+    bench.until(lambda: bench.storage.orders.calls == 2)
     bench.until(lambda: bench.storage.identities.calls == 1)
