@@ -12,13 +12,14 @@ import pytest
 
 from strongroom.domain.configurations.model import ConfigKind, ConfigType, Configuration, ConfigurationQuery
 from strongroom.domain.ports import Unit
+from strongroom.domain.secrets.model import SecretType, State
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
 from strongroom.kernel.ids import ConfigurationId
 from strongroom.kernel.result import Page, Sort
 from strongroom.storage.repositories.configurations import SORT_KEYS
 from strongroom.storage.statements import SQLITE
 from strongroom.storage.store import SqlStorage
-from tests.contract.storage.builders import add_authority, add_configuration, add_issued, later
+from tests.contract.storage.builders import add_authority, add_configuration, add_issued, later, make_group, make_secret
 from tests.contract.storage.conftest import OpenStorage
 
 
@@ -258,3 +259,29 @@ def test_total_counts_every_match(several: SqlStorage) -> None:
     assert page(several, limit=2, offset=100).total == 5
     assert page(several, limit=1, config_types=frozenset({ConfigType.ROOT_CA})).total == 2
     assert page(several, limit=3, offset=1).offset == 1
+
+
+def test_public_certificates_that_name_a_configuration_are_found_oldest_first(storage: SqlStorage) -> None:
+    def fill(unit: Unit) -> None:
+        unit.groups.add(make_group())
+        for name, secret_type, state, attributes in (
+            ("one", SecretType.PUBLIC_CERT, State.ACTIVE, {"ca": "le", "dns": "zones"}),
+            ("other", SecretType.PUBLIC_CERT, State.ACTIVE, {"ca": "le-2", "dns": "le"}),
+            ("two", SecretType.PUBLIC_CERT, State.PRE_ACTIVATION, {"ca": "le", "dns": "manual"}),
+            ("gone", SecretType.PUBLIC_CERT, State.DESTROYED, {"ca": "le", "dns": "zones"}),
+            ("three", SecretType.PUBLIC_CERT, State.DEACTIVATED, {"ca": "le", "text": '"ca":"le-2"'}),
+            ("text", SecretType.ARBITRARY, State.ACTIVE, {"ca": "le"}),
+        ):
+            secret = make_secret(name, secret_type=secret_type, state=state, attributes=attributes)
+            unit.secrets.add(secret)
+
+    storage.write(fill)
+
+    def users(kind: ConfigKind, name: str, limit: int = 10) -> list[str]:
+        return list(storage.read(lambda unit: unit.configurations.public_users(kind, name, limit)))
+
+    assert users(ConfigKind.PUBLIC_CA, "le") == ["one", "two", "three"]
+    assert users(ConfigKind.PUBLIC_CA, "le", 2) == ["one", "two"]
+    assert users(ConfigKind.PUBLIC_CA, "le-2") == ["other"]
+    assert users(ConfigKind.DNS, "zones") == ["one"]
+    assert users(ConfigKind.DNS, "nobody") == []
