@@ -19,6 +19,7 @@ from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.pebble import challenge_dns, pebble, pebble_with_external_accounts
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
+from tests.peers.public_peers import ordering_server, public_peers
 from tests.peers.server import live_server
 from tests.peers.softhsm import softhsm
 from tools import coverage_floor
@@ -30,11 +31,13 @@ __all__ = [
     "challenge_dns",
     "durable_postgres",
     "live_server",
+    "ordering_server",
     "pebble",
     "pebble_with_external_accounts",
     "postgres_server",
     "postgres_url",
     "prepared_data_dir",
+    "public_peers",
     "server",
     "softhsm",
 ]
