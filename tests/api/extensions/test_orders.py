@@ -12,9 +12,9 @@ from strongroom.domain.access.actions import Role
 from strongroom.domain.jobs.model import Job, JobError, JobState
 from strongroom.domain.jobs.steps import new_job
 from strongroom.domain.orders.acme import AcmeStatus
+from strongroom.domain.orders.context import ORDER
 from strongroom.domain.orders.dns import ServerReport
 from strongroom.domain.orders.model import Order, OrderChallenge, OrderTrigger, RenewalCheck
-from strongroom.domain.orders.views import ORDER
 from strongroom.domain.secrets.model import Lock, Secret, SecretType, State, Version, VersionAlias
 from strongroom.kernel.ids import GroupId, IamId, SecretId, VersionId, new_uuid
 from strongroom.kernel.time import format_rfc3339

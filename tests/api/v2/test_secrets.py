@@ -212,7 +212,7 @@ def test_a_secret_never_changes_its_group_type_or_id(shared: InProcess) -> None:
 # --- types
 
 
-@pytest.mark.parametrize("kind", ["iam_credentials", "public_cert", "service_credentials", "custom_credentials"])
+@pytest.mark.parametrize("kind", ["iam_credentials", "service_credentials", "custom_credentials"])
 def test_types_that_this_server_lacks_are_refused_clearly(shared: InProcess, kind: str) -> None:
     answer = create(shared, kind)
     assert (field(answer), code(answer)) == ("secret_type", "not_supported")

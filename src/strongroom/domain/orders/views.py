@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NoReturn, Protocol
+from typing import NoReturn
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.access.decide import require, require_group
 from strongroom.domain.access.principals import Principal
-from strongroom.domain.change import Change
 from strongroom.domain.jobs.model import Job, JobError, JobQuery, JobState
+from strongroom.domain.orders.context import ORDER
 from strongroom.domain.orders.model import Order
 from strongroom.domain.ports import ReadUnit
 from strongroom.domain.secrets.lookup import visible_groups
@@ -19,21 +19,6 @@ from strongroom.kernel.errors import ErrorCode, NotFound
 from strongroom.kernel.ids import GroupId, JobId, SecretId, is_uuid
 from strongroom.kernel.result import Page
 from strongroom.kernel.value import value
-
-ORDER: Final = "public_cert.order"
-"""Kind of the job that works on an order; both have the same id."""
-
-
-class OrderActions(Protocol):
-    """What people do with orders."""
-
-    def validate(self, principal: Principal, secret: Secret) -> Change[None]:
-        """Prepare to tell the CA that the records of an order with manual DNS are there.
-
-        Raises:
-            Invalid: the secret waits for no such order.
-        """
-        ...
 
 
 @value
