@@ -14,6 +14,7 @@ from strongroom.domain.identity.authenticate import Authenticator
 from strongroom.domain.identity.services import IdentityServices
 from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
+from strongroom.domain.notifications.service import Notifications
 from strongroom.domain.orders.configuring import PublicConfigurations
 from strongroom.domain.orders.ordering import Ordering
 from strongroom.domain.orders.views import OrderViews
@@ -45,6 +46,7 @@ class Services:
     jobs: JobService
     orders: Ordering
     order_views: OrderViews
+    notifications: Notifications
     wake_worker: Callable[[], None]
     settings: Callable[[], Sequence[Any]]
     encryption: Callable[[], Mapping[str, str]]
