@@ -78,6 +78,7 @@ class Container:
     helpers: HelperProcesses
     keys: KeyPool
     tls: ServerTls | None
+    outside: Outside
 
     def close(self) -> None:
         """Let go of everything, in the order that loses nothing."""
@@ -85,6 +86,7 @@ class Container:
         self.edge.close()
         self.keys.close()
         self.helpers.close()
+        self.outside.http.close()
         self.store.storage.close()
 
 
@@ -296,6 +298,7 @@ def build(
             helpers=helpers,
             keys=key_maker,
             tls=tls,
+            outside=outside,
         )
     except BaseException:
         storage.close()
