@@ -217,13 +217,15 @@ class BindServer(BindProcess):
     Attributes:
         key: may add and remove TXT records.
         stranger: is known, and may change nothing.
+        narrow: may change ``_acme-challenge.narrow`` of each zone, and nothing else.
     """
 
-    def __init__(self, program: Path, zones: Mapping[str, Sequence[str]] = ZONES) -> None:
+    def __init__(self, program: Path, zones: Mapping[str, Sequence[str]] = ZONES, *, key: Key | None = None) -> None:
         super().__init__(program, "127.0.0.1")
         self.zones = tuple(zones)
-        self.key = Key(name="strongroom-orders")
+        self.key = key or Key(name="strongroom-orders")
         self.stranger = Key(name="strongroom-stranger")
+        self.narrow = Key(name="strongroom-narrow")
         self._keeper = Key(name="tests-keeper")
         self._refuses = False
         try:
@@ -289,9 +291,12 @@ class BindServer(BindProcess):
 
     def _configuration(self) -> str:
         grant = "" if self._refuses else f'grant "{self.key.name}" zonesub TXT;'
-        policy = f'update-policy {{ {grant} grant "{self._keeper.name}" zonesub ANY; }};'
-        zones = [f'zone "{zone}" {{ type primary; file "{zone}.zone"; {policy} }};' for zone in self.zones]
-        keys = [key.statement() for key in (self.key, self.stranger, self._keeper)]
+        keys = [key.statement() for key in (self.key, self.stranger, self.narrow, self._keeper)]
+        zones = []
+        for zone in self.zones:
+            narrow = f'grant "{self.narrow.name}" name {CHALLENGE}.narrow.{zone}. TXT;'
+            policy = f'update-policy {{ {grant} {narrow} grant "{self._keeper.name}" zonesub ANY; }};'
+            zones.append(f'zone "{zone}" {{ type primary; file "{zone}.zone"; {policy} }};')
         root = 'zone "." { type primary; file "root.zone"; };'
         return "\n".join([self._options(), *keys, root, *zones, ""])
 
