@@ -380,6 +380,8 @@ class _Server(ThreadingHTTPServer):
 def _handler_of(server: FakeAcmeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave together: apart, the second waits for an acknowledgement that the client delays.
+        wbufsize = -1
 
         def do_GET(self) -> None:
             self._reply()
@@ -398,7 +400,8 @@ def _handler_of(server: FakeAcmeServer) -> type[BaseHTTPRequestHandler]:
             server.agents.add(self.headers.get("User-Agent", ""))
             raw = server.answer(self.command, self.path, body)
             self.send_response(raw.status)
-            headers = {"Replay-Nonce": server.new_nonce(), **raw.headers}
+            gives_nonce = self.command == "POST" or self.path == "/new-nonce"
+            headers = ({"Replay-Nonce": server.new_nonce()} if gives_nonce else {}) | dict(raw.headers)
             for name, value in headers.items():
                 self.send_header(name, value)
             if raw.status != 204:

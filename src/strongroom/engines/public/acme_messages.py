@@ -77,7 +77,10 @@ class Answer:
         Raises:
             AcmeProblem: the header is missing.
         """
-        return self._url(self.headers.get("Location"), "the header Location")
+        absolute = _absolute(self.headers.get("Location"), self.url)
+        if absolute is None:
+            raise malformed(self.host, "the header Location is missing or no URL")
+        return absolute
 
     def links(self, relation: str) -> list[str]:
         """Return the URLs of every ``Link`` header with a relation, in their order; what is no URL is left out."""
@@ -85,16 +88,10 @@ class Answer:
         for url, parameters in _LINK.findall(self.headers.get("Link") or ""):
             match = _RELATION.search(parameters)
             relations = (match[1] or match[2] or "").lower().split() if match else []
-            absolute = _absolute(self.url, url)
+            absolute = _absolute(url, self.url)
             if relation in relations and absolute is not None:
                 found.append(absolute)
         return list(dict.fromkeys(found))
-
-    def _url(self, text: object, what: str) -> str:
-        absolute = _absolute(self.url, text)
-        if absolute is None:
-            raise malformed(self.host, f"{what} is no URL")
-        return absolute
 
 
 class Document:
@@ -120,7 +117,7 @@ class Document:
 
     def url(self, name: str) -> str:
         """Return a URL."""
-        absolute = _absolute(self._answer.url, self.content.get(name))
+        absolute = _absolute(self.content.get(name))
         if absolute is None:
             raise self.wrong(name, "missing or no URL")
         return absolute
@@ -131,7 +128,7 @@ class Document:
 
     def urls(self, name: str) -> tuple[str, ...]:
         """Return a list of URLs."""
-        found = [_absolute(self._answer.url, item) for item in self._items(name)]
+        found = [_absolute(item) for item in self._items(name)]
         urls = tuple(url for url in found if url is not None)
         if len(urls) != len(found):
             raise self.wrong(name, "no list of URLs")
@@ -307,8 +304,13 @@ def read_window(answer: Answer, check_again: timedelta) -> RenewalWindow:
     )
 
 
-def _absolute(base: str, text: object) -> str | None:
-    """Return an absolute URL of http or https; where it may lead is for the guard to say."""
+def _absolute(text: object, base: str = "") -> str | None:
+    """Return an absolute URL of http or https; where it may lead is for the guard to say.
+
+    Args:
+        text: of the server.
+        base: what a relative one, as headers may have it, goes on from.
+    """
     if not isinstance(text, str) or not 0 < len(text) <= _MAX_URL or not _VISIBLE.fullmatch(text):
         return None
     try:
