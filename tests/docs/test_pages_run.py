@@ -21,12 +21,16 @@ AUTHORITY = GUIDE / "private-ca.md"
 ON_AUTHORITY = ("certificate-refused", "external-ca", "private-certificates", "revoke", "rotate-ca")
 AUTHORITY_PAGES = sorted([AUTHORITY, *(GUIDE / f"{word}.md" for word in ON_AUTHORITY)])
 
+ORDERING_PAGES = sorted(GUIDE / f"{word}.md" for word in ("public-ca",))
+"""Those about public certificates: their server knows certificate authorities and a DNS server of the tests."""
+
 OPERATIONS = ROOT / "docs" / "operations"
 RUNNABLE = ("audit", "backup-restore", "first-start", "master-key", "metrics")
 """Pages on operations that talk to the server of the tests; the others need another one."""
 
 PAGES = sorted(
-    {ROOT / "README.md", *GUIDE.glob("*.md"), *(OPERATIONS / f"{word}.md" for word in RUNNABLE)} - set(AUTHORITY_PAGES)
+    {ROOT / "README.md", *GUIDE.glob("*.md"), *(OPERATIONS / f"{word}.md" for word in RUNNABLE)}
+    - {*AUTHORITY_PAGES, *ORDERING_PAGES}
 )
 
 
@@ -51,6 +55,14 @@ def test_page_about_private_certificates_does_what_it_says(page: Path, first_rea
     before = [START] if page == AUTHORITY else [START, AUTHORITY]
     steps = [step for one in (*before, page) for step in read_steps(one, name=_name(one))]
     _follow(steps, first_reader, tmp_path)
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", ORDERING_PAGES, ids=_name)
+def test_page_about_public_certificates_does_what_it_says(page: Path, ordering_reader: Reader, tmp_path: Path) -> None:
+    steps = [step for one in (START, page) for step in read_steps(one, name=_name(one))]
+    _follow(steps, ordering_reader, tmp_path)
 
 
 def _follow(steps: list[Step], reader: Reader, folder: Path) -> None:
