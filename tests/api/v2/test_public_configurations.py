@@ -20,11 +20,12 @@ from strongroom.domain.access.actions import Role
 from strongroom.domain.orders.dns import DnsRefusal
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode
-from tests.api.authorities import CONFIGURATIONS, make_tree
+from tests.api.authorities import CONFIGURATIONS, create_configuration, make_tree
 from tests.api.public_cas import ACME, CRN, DNS, LETS_ENCRYPT, OTHER, PROVIDERS, STAGING, TEST, World, world_of
 from tests.api.v2.conftest import watch
 from tests.api.v2.sending import code, error, field, make_group
 from tests.factories.certificates import make_leaf
+from tests.peers.in_process import InProcess
 from tests.peers.server import Answer
 
 EXTENSIONS = {"X-Strongroom-Extensions": "1"}
@@ -301,6 +302,16 @@ def test_a_fallback_must_be_another_public_ca(world: World) -> None:
     assert field(world.patch("other", ca_fallback="other")) == "ca_fallback"
     assert "ca_fallback" not in world.patch("other", ca_fallback="").json
     assert "ca_fallback" not in world.patch("le", lets_encrypt_environment="staging", ca_fallback=None).json
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:14000", "localhost", "10.1.2.3", "169.254.169.254", "[::1]", "[fe80::1]"])
+def test_a_private_ca_is_not_contacted_unless_a_setting_allows_it(server: InProcess, host: str) -> None:
+    answer = create_configuration(server, ACME, "own", acme_directory_url=f"https://{host}/directory?secret=planted")
+
+    problem = error(answer)
+    assert problem["code"] == ErrorCode.DESTINATION_NOT_ALLOWED
+    assert problem["target"]["name"] == "acme_directory_url"
+    assert "planted" not in str(problem)
 
 
 # --- changing CAs

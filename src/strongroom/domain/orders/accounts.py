@@ -50,7 +50,7 @@ class Accounts:
         account = self._directories.account(config_type, {**values, member: key})
         session = self._acme.session(account)
         place = _place_of(config_type)
-        directory = _asked(place, session.directory)
+        directory = _asked(place, session.directory, place=place)
         _check_profile(values, directory)
         is_ours = not given
         if is_ours and directory.needs_external_account and not account.eab_key_id:
@@ -83,7 +83,8 @@ class Accounts:
         is_moved = before.get(ACCOUNT_DIRECTORY) != account.directory_url
         session = self._acme.session(account)
         if is_moved or any(values.get(name) != before.get(name) for name in (PROFILE, ROOT_BUNDLE)):
-            _check_profile(values, _asked(_place_of(config_type), session.directory))
+            place = _place_of(config_type)
+            _check_profile(values, _asked(place, session.directory, place=place))
         if not is_new_key and not is_moved:
             return {}
         is_ours = bool(before.get(ACCOUNT_IS_OURS)) and not is_new_key
@@ -92,17 +93,17 @@ class Accounts:
     def _account(
         self, config_type: ConfigType, account: AcmeAccount, session: AcmeSession, *, is_ours: bool
     ) -> Mapping[str, Any]:
-        member = PRIVATE_KEYS[config_type]
-        url = None if is_ours else _asked(member, session.find_account, reference_code=UNKNOWN_ACCOUNT)
+        member, place = PRIVATE_KEYS[config_type], _place_of(config_type)
+        url = None if is_ours else _asked(member, session.find_account, place=place, reference_code=UNKNOWN_ACCOUNT)
         # Who gives a key together with a binding wants the account made that the binding is for.
         if url is None and (is_ours or account.eab_key_id):
-            url = _asked(EAB_KEY_ID if account.eab_key_id else _place_of(config_type), session.register)
+            url = _asked(EAB_KEY_ID if account.eab_key_id else place, session.register, place=place)
         if url is None:
             raise Invalid(
                 ErrorCode.ACME_ACCOUNT_NOT_FOUND,
                 f"The certificate authority knows no account of the key in {member}.",
                 field=member,
-                hint=f"Check {_place_of(config_type)}, register the account there, or make a configuration without "
+                hint=f"Check {place}, register the account there, or make a configuration without "
                 f"{member}: an account is then registered.",
                 reference_code=UNKNOWN_ACCOUNT,
             )
@@ -155,10 +156,22 @@ def _needs_binding(config_type: ConfigType) -> Invalid:
     )
 
 
-def _asked(member: str, ask: Callable[[], T], *, reference_code: str | None = None) -> T:
-    """Return what the CA answers; what it would refuse always is the request's fault."""
+def _asked(member: str, ask: Callable[[], T], *, place: str, reference_code: str | None = None) -> T:
+    """Return what the CA answers; what it would refuse always is the request's fault.
+
+    Args:
+        member: at fault when the CA refuses.
+        ask: the question.
+        place: member that says which CA it is.
+        reference_code: of a refusal.
+    """
     try:
         return ask()
+    except Invalid as problem:
+        # Whoever refuses to connect does not know which member named the place.
+        raise Invalid(
+            problem.code, problem.detail, field=problem.field or place, hint=problem.hint, help_page=problem.help_page
+        ) from None
     except AcmeProblem as problem:
         if not problem.is_final:
             raise
