@@ -82,7 +82,7 @@ class Vendors:
     zones: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
-    before_write: Callable[[], None] | None = None
+    before_write: Callable[[], object] | None = None
     seen: list[tuple[str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     nonces: set[str] = field(default_factory=set)

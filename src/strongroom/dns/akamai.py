@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from strongroom.dns.akamai_signature import AkamaiKey, authorization
 from strongroom.dns.hosted import MOST_PAGES, HostedSets, RecordSet, SetChanged, Zone
 from strongroom.dns.kinds import Fields, ProviderContext
-from strongroom.dns.vendor import Vendor, as_object, as_objects
+from strongroom.dns.vendor import Vendor, as_object
 from strongroom.domain.orders.dns import TTL
 from strongroom.kernel.clock import Clock
 
@@ -115,8 +115,8 @@ class Akamai(HostedSets):
             answer = self._ask("GET", f"?{query}", step, what)
             if answer.status >= _ERRORS:
                 raise self._vendor.refuse(answer, step, what)
-            said = as_object(self._vendor.json(answer, step))
-            part = as_objects(said.get("zones"))
+            said = self._vendor.members(answer, step)
+            part = self._vendor.objects(said.get("zones"), step)
             found += [Zone(id=str(zone["zone"]), name=str(zone["zone"])) for zone in part if "zone" in zone]
             total = as_object(said.get("metadata")).get("totalElements")
             if not part or not isinstance(total, int) or page * _PER_PAGE >= total:
@@ -132,10 +132,12 @@ class Akamai(HostedSets):
             return None
         if answer.status >= _ERRORS:
             raise self._vendor.refuse(answer, step, what)
-        found = as_object(self._vendor.json(answer, step))
+        found = self._vendor.members(answer, step)
         contents, ttl = found.get("rdata"), found.get("ttl")
+        if not isinstance(contents, list):
+            raise self._vendor.error(f"answers without the values that it has for {name}", step)
         return RecordSet(
-            contents=[str(content) for content in contents] if isinstance(contents, list) else [],
+            contents=[str(content) for content in contents],
             ttl=ttl if isinstance(ttl, int) else int(TTL.total_seconds()),
         )
 

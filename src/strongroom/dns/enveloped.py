@@ -98,7 +98,7 @@ class EnvelopedRecords(Hosted):
             answer = self._ask("GET", f"{self._root}/{quote(self._zone_id, safe='')}", step, "read its zone")
             if answer.status != _OK:
                 raise self._missing(answer, step, "read its zone")
-            found = [as_object(as_object(self._vendor.json(answer, step)).get("result"))]
+            found = self._vendor.objects([self._vendor.members(answer, step).get("result")], step)
         else:
             found = list(self._pages(self._root, {}, step, "list its zones"))
         return [Zone(id=str(zone["id"]), name=str(zone["name"])) for zone in found if "id" in zone and "name" in zone]
@@ -110,8 +110,8 @@ class EnvelopedRecords(Hosted):
             answer = self._ask("GET", f"{target}?{asked}", step, what)
             if answer.status != _OK:
                 raise self._missing(answer, step, what)
-            envelope = as_object(self._vendor.json(answer, step))
-            found = as_objects(envelope.get("result"))
+            envelope = self._vendor.members(answer, step)
+            found = self._vendor.objects(envelope.get("result"), step)
             yield from found
             total = _number(as_object(envelope.get("result_info")).get("total_count"))
             if not found or page * _PER_PAGE >= total:
@@ -150,8 +150,10 @@ class EnvelopedRecords(Hosted):
             return existing[0] if existing else None
         if answer.status >= _ERRORS:
             raise self._missing(answer, PRESENT, what)
-        added = as_object(as_object(self._vendor.json(answer, PRESENT)).get("result")).get("id")
-        return None if added is None else str(added)
+        added = as_object(self._vendor.members(answer, PRESENT).get("result")).get("id")
+        if added is None:
+            raise self._vendor.error("answers without the id of the record that it was asked to add", PRESENT)
+        return str(added)
 
     def _content(self, text: str) -> str:
         """Return a value as the vendor wants it: in quotes, or it adds them and warns."""

@@ -158,7 +158,7 @@ class _Tokens:
             raise self.vendor.not_authorised("is refused", step, answer)
         if answer.status != _OK:
             raise self.vendor.refuse(answer, step, "exchange the API key for a token")
-        given = as_object(self.vendor.json(answer, step))
+        given = self.vendor.members(answer, step)
         token, life = given.get("access_token"), given.get("expires_in")
         if not isinstance(token, str) or not token or isinstance(life, bool) or not isinstance(life, int | float):
             raise self.vendor.error("answers without a token", step)

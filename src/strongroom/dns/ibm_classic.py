@@ -18,7 +18,7 @@ from strongroom.dns.hosted import MOST_PAGES, Hosted, Zone
 from strongroom.dns.kinds import Fields, ProviderContext
 from strongroom.dns.names import relative
 from strongroom.dns.txt import unquoted
-from strongroom.dns.vendor import CLEANUP, PRESENT, Vendor, as_object, as_objects
+from strongroom.dns.vendor import CLEANUP, PRESENT, Vendor, as_object
 from strongroom.domain.orders.dns import TTL, PropagationTiming, TxtRecord
 from strongroom.kernel.secret import Secret
 
@@ -96,7 +96,7 @@ class ClassicInfrastructure(Hosted):
             answer = self._ask("GET", f"{target}?{asked}", step, what)
             if answer.status >= _ERRORS:
                 raise self._vendor.unknown_zone(what, step, answer)
-            part = as_objects(self._vendor.json(answer, step))
+            part = self._vendor.objects(self._vendor.json(answer, step), step)
             found += part
             if len(part) < _PER_PAGE:
                 return found
@@ -142,8 +142,10 @@ class ClassicInfrastructure(Hosted):
         answer = self._ask("POST", f"/{_TXT}/createObject.json", PRESENT, what, body)
         if answer.status >= _ERRORS:
             raise self._vendor.unknown_zone(what, PRESENT, answer)
-        added = as_object(self._vendor.json(answer, PRESENT)).get("id")
-        return None if added is None else str(added)
+        added = self._vendor.members(answer, PRESENT).get("id")
+        if added is None:
+            raise self._vendor.error("answers without the id of the record that it was asked to add", PRESENT)
+        return str(added)
 
     def _remove(self, zone: Zone, record: TxtRecord, handle: str | None) -> None:
         if handle is not None and self._delete(zone, handle):

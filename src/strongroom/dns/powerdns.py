@@ -93,7 +93,7 @@ class PowerDns(HostedSets):
         answer = self._ask("GET", f"{self._root}?dnssec=false", step, what)
         if answer.status >= _ERRORS:
             raise self._vendor.error("does not know the server that powerdns_server_id names", step, answer)
-        found = as_objects(self._vendor.json(answer, step))
+        found = self._vendor.objects(self._vendor.json(answer, step), step)
         return [Zone(id=str(zone["id"]), name=plain(str(zone["name"]))) for zone in found if {"id", "name"} <= {*zone}]
 
     def read(self, zone: Zone, name: str, step: str) -> RecordSet | None:
@@ -104,7 +104,7 @@ class PowerDns(HostedSets):
         answer = self._ask("GET", f"{self._zone(zone)}?{query}", step, what)
         if answer.status >= _ERRORS:
             raise self._vendor.unknown_zone(what, step, answer)
-        for one in as_objects(as_object(self._vendor.json(answer, step)).get("rrsets")):
+        for one in self._vendor.objects(self._vendor.members(answer, step).get("rrsets"), step):
             if plain(str(one.get("name"))) == name and one.get("type") == "TXT":
                 records = [record for record in as_objects(one.get("records")) if "content" in record]
                 ttl = one.get("ttl")

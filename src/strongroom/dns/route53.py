@@ -157,8 +157,8 @@ class Route53(HostedSets):
         answer = self._vendor.send(method, target, headers=signed, body=body)
         root = _parsed(answer)
         if answer.status < _ERRORS:
-            if root is None:
-                raise self._vendor.error(f"answers with something that is not XML when asked to {what}", step)
+            if root is None or not root.tag.startswith(f"{{{_NAMESPACE}}}"):
+                raise self._vendor.error(f"answers with something that is not its XML when asked to {what}", step)
             return root
         code, words = _error(root)
         if code in _BUSY:

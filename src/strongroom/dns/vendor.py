@@ -152,6 +152,31 @@ class Vendor:
         except ValueError:
             raise self.error(f"answers {answer.status} with a body that is not JSON", step) from None
 
+    def members(self, answer: Answer, step: str) -> Mapping[str, Any]:
+        """Return the object that the body holds.
+
+        Raises:
+            DnsProblem: it holds something else; then it was not the vendor who answered.
+        """
+        found = self.json(answer, step)
+        if not isinstance(found, dict):
+            raise self.error(f"answers {answer.status} with a body that is no object", step)
+        return found
+
+    def objects(self, found: Any, step: str) -> list[Mapping[str, Any]]:
+        """Return the objects of a list.
+
+        Args:
+            found: a part of an answer.
+            step: what was asked.
+
+        Raises:
+            DnsProblem: it is not a list.
+        """
+        if not isinstance(found, list):
+            raise self.error("answers without the list that was asked for", step)
+        return [item for item in found if isinstance(item, dict)]
+
     def _words(self, answer: Answer) -> str:
         """Return the vendor's words as the end of a sentence, short and without our secrets."""
         try:
