@@ -10,6 +10,7 @@ import importlib
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -111,7 +112,10 @@ def _library() -> ModuleType:
         ) from None
     # It would tell of every address, and of what services answer.
     logging.getLogger("apprise").disabled = True
-    managers.NotificationManager().load_modules()
+    with warnings.catch_warnings():
+        # Old modules of the standard library that some plug-ins use.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        managers.NotificationManager().load_modules()
     for name, module in list(sys.modules.items()):
         real = getattr(module, "requests", None) if name.startswith("apprise.") else None
         if getattr(real, "__name__", "") == "requests":
