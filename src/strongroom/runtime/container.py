@@ -32,6 +32,7 @@ from strongroom.domain.jobs.steps import JobHandler, OneStep
 from strongroom.domain.orders.acme import Acme
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.dns import DnsProviders, Propagation
+from strongroom.domain.orders.ledger import Ledger
 from strongroom.domain.orders.services import OrderServices
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.secrets.context import Context
@@ -40,6 +41,7 @@ from strongroom.domain.secrets.lifecycle import ExpirySteps, RotationSteps, due_
 from strongroom.domain.secrets.model import SecretType
 from strongroom.domain.secrets.services import SecretServices
 from strongroom.domain.secrets.vault import Vault
+from strongroom.engines.public.public_suffixes import registered_domain
 from strongroom.engines.registry import build_engines
 from strongroom.hsm.key_token import Pkcs11KeyToken
 from strongroom.kernel.clock import Clock
@@ -163,6 +165,7 @@ def build(
                 cas=public.cas,
                 dns=public.dns,
                 propagation=outside.propagation,
+                ledger=Ledger(limits, registered_domain),
             )
         )
         # An order stores versions as the secret services do, and one of the engines begins orders.

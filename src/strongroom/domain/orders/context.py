@@ -10,6 +10,7 @@ from strongroom.domain.orders.acme import Acme, AcmeSession
 from strongroom.domain.orders.configured import DnsConfigurations, PublicCa, PublicCas
 from strongroom.domain.orders.dns import Propagation
 from strongroom.domain.orders.faults import Reason
+from strongroom.domain.orders.ledger import Ledger
 from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.model import State
@@ -55,6 +56,7 @@ class OrderContext:
     cas: PublicCas
     dns: DnsConfigurations
     propagation: Propagation
+    ledger: Ledger
 
     def now(self) -> datetime:
         """Return the present instant."""

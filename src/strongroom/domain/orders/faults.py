@@ -5,6 +5,7 @@ Source: contract domain section 4.6 (codes of the reference); design, section 8 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -77,6 +78,7 @@ class Fault(StrongroomError):
         fault: what it is.
         side: whose it is.
         is_final: whether trying again would not help.
+        names: that it is about, if it is not about all.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Fault(StrongroomError):
         side: Side,
         is_final: bool = True,
         retry_after: timedelta | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         super().__init__(
             ErrorCode.UPSTREAM_REFUSED, detail, retry_after=retry_after, reference_code=_REFERENCES.get(fault)
@@ -94,6 +97,7 @@ class Fault(StrongroomError):
         self.fault = fault
         self.side = side
         self.is_final = is_final
+        self.names = tuple(names)
 
 
 @value
@@ -121,7 +125,9 @@ def fault_of(error: StrongroomError, *, side: Side, peer: str) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, AcmeProblem):
-        return problem_fault(error.problem_type, error.detail, peer=peer, retry_after=error.retry_after)
+        return problem_fault(
+            error.problem_type, error.detail, peer=peer, retry_after=error.retry_after, names=error.identifiers
+        )
     if isinstance(error, DnsProblem):
         code = _DNS_CODES[error.refusal]
         message = f"{peer}: {error.detail}"
@@ -134,13 +140,19 @@ def fault_of(error: StrongroomError, *, side: Side, peer: str) -> Fault:
     return Fault(code, f"{peer}: {error.detail}", side=side, is_final=False, retry_after=error.retry_after)
 
 
-def problem_fault(problem_type: str, detail: str, *, peer: str, retry_after: timedelta | None = None) -> Fault:
+def problem_fault(
+    problem_type: str,
+    detail: str,
+    *,
+    peer: str,
+    retry_after: timedelta | None = None,
+    names: Sequence[str] = (),
+) -> Fault:
     """Return what a problem of a CA means. Source: RFC 8555 section 6.7."""
     code = _PROBLEM_CODES.get(problem_type, FaultCode.CA_REFUSED)
     is_final = AcmeProblem(detail, problem_type=problem_type).is_final
-    return Fault(
-        code, f"{peer} refused ({problem_type}): {detail}", side=Side.CA, is_final=is_final, retry_after=retry_after
-    )
+    message = f"{peer} refused ({problem_type}): {detail}"
+    return Fault(code, message, side=Side.CA, is_final=is_final, retry_after=retry_after, names=names)
 
 
 def validation_fault(domain: str, problem_type: str | None, detail: str | None, *, peer: str) -> Fault:
@@ -149,4 +161,4 @@ def validation_fault(domain: str, problem_type: str | None, detail: str | None, 
     if kind not in _VALIDATION:
         return problem_fault(kind, f"{domain}: {said}", peer=peer)
     message = f"{peer} could not validate {domain} ({kind}): {said}"
-    return Fault(FaultCode.DNS_VALIDATION, message, side=Side.ORDER, is_final=False)
+    return Fault(FaultCode.DNS_VALIDATION, message, side=Side.ORDER, is_final=False, names=[domain])

@@ -17,13 +17,14 @@ from strongroom.domain.engine import Prepared
 from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, Stumbled, Waiting
 from strongroom.domain.jobs.steps import Step as Outcome
-from strongroom.domain.orders.acme import AcmeOrder, AcmeStatus
+from strongroom.domain.orders.acme import AcmeOrder, AcmeProblem, AcmeStatus
 from strongroom.domain.orders.context import ATTEMPT, KEY_ALGORITHMS, ORDER, OrderContext, issuance_info
 from strongroom.domain.orders.dns import PropagationTiming, TxtRecord
 from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, problem_fault, reason_of, validation_fault
 from strongroom.domain.orders.issued import attributes, choose_chain, has_bundle, read_issued, version_attributes
+from strongroom.domain.orders.ledger import Verdict
 from strongroom.domain.orders.model import Order, OrderChallenge, OrderRecord, OrderState, OrderTrigger, RecordState
-from strongroom.domain.orders.placing import challenge_of, pending, place, read_challenges
+from strongroom.domain.orders.placing import challenge_of, is_about_replacing, pending, place, read_challenges
 from strongroom.domain.orders.policy import OFF, rotate_at
 from strongroom.domain.orders.settling import Settling
 from strongroom.domain.orders.turn import Turn, load_turn
@@ -119,13 +120,40 @@ class OrderSteps:
     # At the CA: place.
 
     def _start(self, turn: Turn) -> Outcome:
-        assert turn.ca is not None  # noqa: S101  (raises if its configuration is gone)
-        # Whoever runs the next step under another fence comes after somebody who may have placed the order.
-        return turn.store(turn.order, Continue(Step.PLACE, {"fence": turn.job.fence + 1}))
+        ca, order, now = turn.ca, turn.order, turn.now()
+        if order.replaces is not None and not turn.session().directory().has_renewal_info:
+            order = replace(order, replaces=None)
+        verdict = self._context.secrets.storage.read(lambda unit: self._context.ledger.check(unit, ca, order, now))
+        if verdict.wait_until is not None:
+            raise self._too_early(verdict, now)
+
+        def reserve(unit: Unit) -> Ended:
+            again = self._context.ledger.reserve(unit, ca, order, now)
+            if again.wait_until is not None:
+                return Waiting(again.reason or "the limits of the CA", again.wait_until)
+            # Whoever runs the next step under another fence comes after somebody who may have placed the order.
+            return Continue(Step.PLACE, {"fence": turn.job.fence + 1})
+
+        return turn.store(order, reserve)
+
+    def _too_early(self, verdict: Verdict, now: datetime) -> Fault:
+        assert verdict.wait_until is not None  # noqa: S101  (it would be allowed otherwise)
+        return Fault(
+            FaultCode.CA_RATE_LIMITED,
+            verdict.reason or "The limits of the CA are used up.",
+            side=Side.CA,
+            is_final=False,
+            retry_after=verdict.wait_until - now,
+        )
 
     def _place(self, turn: Turn) -> Outcome:
         may_exist = turn.job.data.get("fence") != turn.job.fence
-        placed = place(turn.session(), turn.ca, turn.order, may_exist=may_exist)
+        try:
+            placed = place(turn.session(), turn.ca, turn.order, may_exist=may_exist)
+        except AcmeProblem as problem:
+            if turn.order.replaces is None or not is_about_replacing(problem):
+                raise
+            return turn.store(replace(turn.order, replaces=None), Continue(Step.START))
         order = replace(turn.order, url=placed.url, finalize_url=placed.finalize_url)
         return turn.store(order, Continue(Step.READ_CHALLENGES))
 
@@ -345,6 +373,7 @@ class OrderSteps:
             if held is None or held.row_version != secret.row_version:
                 # Changed meanwhile: the certificate is fetched again and stored with what holds now.
                 return Continue(Step.DOWNLOAD)
+            self._context.ledger.note_issued(unit, turn.ca, order, now)
             view = self._settling.issued(unit, order, made)
             return Done(None if view is None else {"version_id": view.version.id})
 
@@ -372,22 +401,25 @@ class OrderSteps:
     def _stumble(self, turn: Turn, fault: Fault) -> Outcome:
         """Decide what follows from a fault: another try, another order, another CA, or the end."""
         now = turn.now()
-        if fault.side is Side.ORDER and not fault.is_final and not turn.is_manual:
+        if fault.fault is FaultCode.DNS_VALIDATION and not turn.is_manual:
             if turn.order.attempts < _MOST_ATTEMPTS and now + _BEFORE_ANOTHER < turn.deadline:
                 order = replace(_anew(turn.order), attempts=turn.order.attempts + 1)
-                return turn.store(order, Continue(Step.START, in_=_BEFORE_ANOTHER))
+                return self._left(turn, order, fault, Continue(Step.START, in_=_BEFORE_ANOTHER))
             return self._give_up(turn, fault)
-        if fault.is_final or (turn.is_manual and fault.side is Side.ORDER):
+        if fault.is_final or fault.side is Side.ORDER:
             return self._elsewhere(turn, fault) or self._give_up(turn, fault)
         until = now + _wait(fault, turn.job.attempts)
-        impatient = fault.side is Side.CA and turn.job.attempts + 1 >= _PATIENCE
-        if impatient or until >= turn.deadline:
+        is_late = until >= turn.deadline
+        if is_late or (fault.side is Side.CA and turn.job.attempts + 1 >= _PATIENCE):
             elsewhere = self._elsewhere(turn, fault)
             if elsewhere is not None:
                 return elsewhere
-        if until >= turn.deadline:
+        if is_late and fault.fault is FaultCode.CA_RATE_LIMITED and turn.can_wait(until):
+            # There is a certificate, and time: the order stays in line.
+            turn = replace(turn, order=replace(turn.order, deadline_at=until + ATTEMPT))
+        elif is_late:
             return self._give_up(turn, fault)
-        return turn.store(turn.order, Stumbled(fault, until))
+        return turn.store(turn.order, Stumbled(fault, until), also=lambda unit: self._note(unit, turn, fault))
 
     def _elsewhere(self, turn: Turn, fault: Fault) -> Outcome | None:
         """Turn to the fallback of the CA, if it has one that was not tried."""
@@ -397,12 +429,35 @@ class OrderSteps:
         if name is None or name in given_up:
             return None
         order = replace(_anew(turn.order), ca=name, cas_given_up=given_up, attempts=1, deadline_at=turn.now() + ATTEMPT)
-        return turn.store(order, Continue(Step.START))
+        return self._left(turn, order, fault, Continue(Step.START))
+
+    def _left(self, turn: Turn, order: Order, fault: Fault, ended: Ended) -> Outcome:
+        """Store an order that is placed anew, and take note that the last one came to nothing."""
+
+        def also(unit: Unit) -> None:
+            self._note(unit, turn, fault)
+            if turn.found_ca is not None:
+                self._context.ledger.note_ended(unit, turn.found_ca, turn.order, turn.now())
+
+        return turn.store(order, ended, also=also)
+
+    def _note(self, unit: Unit, turn: Turn, fault: Fault) -> None:
+        """Write into the ledger what a CA said about limits and proofs."""
+        if turn.found_ca is None:
+            return
+        names, now = turn.order.names, turn.now()
+        if fault.fault is FaultCode.DNS_VALIDATION:
+            self._context.ledger.note_failed_validation(unit, turn.found_ca, fault.names or names, now)
+        elif fault.fault is FaultCode.CA_RATE_LIMITED and turn.job.step != Step.START:
+            self._context.ledger.note_held(
+                unit, turn.found_ca, names, now, retry_after=fault.retry_after, identifiers=fault.names
+            )
 
     def _give_up(self, turn: Turn, fault: Fault) -> Outcome:
         order, reason = turn.order, reason_of(fault)
 
         def commit(unit: Unit) -> Ended:
+            self._note(unit, turn, fault)
             self._settling.failed(unit, order, fault)
             return Failed(reason.code, reason.message, reason.reference_code)
 

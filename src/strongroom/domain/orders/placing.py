@@ -34,19 +34,16 @@ def place(session: AcmeSession, ca: PublicCa, order: Order, *, may_exist: bool) 
         order: ours.
         may_exist: whether it may have been placed already.
     """
-    if may_exist:
-        known = session.find_order(order.names)
-        if known is not None:
-            return known
-    if order.replaces is None:
-        return session.new_order(order.names, profile=ca.profile)
-    try:
-        return session.new_order(order.names, profile=ca.profile, replaces=order.replaces)
-    except AcmeProblem as problem:
-        if problem.problem_type in _NOT_ABOUT_REPLACING:
-            raise
-        # That it follows another certificate is a courtesy: some CA's account may not know that one.
-        return session.new_order(order.names, profile=ca.profile)
+    known = session.find_order(order.names) if may_exist else None
+    return known or session.new_order(order.names, profile=ca.profile, replaces=order.replaces)
+
+
+def is_about_replacing(problem: AcmeProblem) -> bool:
+    """Tell whether an order may be refused because of the certificate that it is to follow.
+
+    That is a courtesy: the CA, or the account with it, may be another than that of the last order.
+    """
+    return problem.problem_type not in _NOT_ABOUT_REPLACING
 
 
 def read_challenges(session: AcmeSession, placed: AcmeOrder) -> tuple[OrderChallenge, ...]:

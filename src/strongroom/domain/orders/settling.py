@@ -53,6 +53,7 @@ class Settling:
     def failed(self, unit: Unit, order: Order, fault: Fault, *, state: OrderState = OrderState.FAILED) -> None:
         """End an order that came to nothing: a first one deactivates its secret, a renewal is tried again later."""
         now, reason = self._context.now(), reason_of(fault)
+        self._release(unit, order, now)
         ended = self._end(unit, order, state, fault=fault)
         secret = unit.secrets.find_for_update(order.secret_id)
         if secret is None:
@@ -77,7 +78,13 @@ class Settling:
 
     def forsake(self, unit: Unit, order: Order) -> None:
         """End an order whose secret is gone."""
+        self._release(unit, order, self._context.now())
         self._end(unit, order, OrderState.CANCELLED)
+
+    def _release(self, unit: Unit, order: Order, now: datetime) -> None:
+        ca = self._context.cas.account(unit, order.ca)
+        if ca is not None:
+            self._context.ledger.note_ended(unit, ca, order, now)
 
     def _end(
         self,

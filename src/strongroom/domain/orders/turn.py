@@ -13,7 +13,7 @@ from strongroom.domain.orders.acme import AcmeSession
 from strongroom.domain.orders.configured import ConfiguredDns, PublicCa
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.faults import Fault, FaultCode, Side
-from strongroom.domain.orders.model import MANUAL, Order, OrderState
+from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
 from strongroom.domain.orders.placing import open_session
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.model import Secret, StoredPayload
@@ -21,6 +21,9 @@ from strongroom.kernel.value import value
 
 _IDLE: Final = timedelta(minutes=1)
 """A job that is due for longer was not looked at: the server was down, or had too much to do."""
+
+
+_MARGIN: Final = timedelta(days=1)
 
 
 @value
@@ -88,8 +91,25 @@ class Turn:
         """Return a session with the CA."""
         return open_session(self.context, self.ca)
 
-    def store(self, order: Order, ended: Ended, *, also: Callable[[Unit], None] | None = None) -> Step:
-        """Return the step's end: the order is stored, if nobody changed it meanwhile, with the job's progress."""
+    def can_wait(self, until: datetime) -> bool:
+        """Tell whether there is a certificate that lives well beyond an instant."""
+        ends = self.secret.expires_at
+        return self.order.trigger is not OrderTrigger.CREATE and ends is not None and until + _MARGIN < ends
+
+    def store(
+        self,
+        order: Order,
+        ended: Ended | Callable[[Unit], Ended],
+        *,
+        also: Callable[[Unit], None] | None = None,
+    ) -> Step:
+        """Return the step's end: the order is stored, if nobody changed it meanwhile, with the job's progress.
+
+        Args:
+            order: as it is to be stored.
+            ended: what follows, or what finds that out within the unit.
+            also: more to write.
+        """
         changed = replace(order, updated_at=self.now())
 
         def commit(unit: Unit) -> Ended:
@@ -99,7 +119,7 @@ class Turn:
             unit.orders.save(changed)
             if also is not None:
                 also(unit)
-            return ended
+            return ended(unit) if callable(ended) else ended
 
         return Commit(commit)
 
