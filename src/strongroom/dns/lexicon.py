@@ -76,11 +76,16 @@ class LexiconKind:
         place = _place()
         if place is None:
             hint = f"Install it on every server: {_INSTALL}"
-            fields.refuse("lexicon_provider", f"The extra dns-lexicon is not installed; {_INSTALL}", hint=hint)
+            fields.refuse(
+                "lexicon_provider", "lexicon_provider needs the extra dns-lexicon, which is not installed.", hint=hint
+            )
         elif provider in _UNFIT:
-            fields.refuse("lexicon_provider", f'The provider "{provider}" is not allowed: {_UNFIT[provider]}.')
+            fields.refuse("lexicon_provider", f'lexicon_provider "{provider}" is not allowed: {_UNFIT[provider]}.')
         elif provider is not None and not _has_provider(place, provider):
-            fields.refuse("lexicon_provider", f'The installed dns-lexicon has no provider "{provider}".')
+            fields.refuse(
+                "lexicon_provider",
+                f'lexicon_provider must be one that the installed dns-lexicon has, not "{provider}".',
+            )
         options = fields.table("lexicon_options")
         for detail in _wrong_options(options):
             fields.refuse("lexicon_options", detail)
