@@ -119,6 +119,7 @@ def lists() -> Iterator[Call]:
     for groups, before in itertools.product((None, frozenset({group}), many), (None, NOW)):
         renewals = RenewalQuery(limit=200, groups=groups, before=before)
         yield lambda unit, query=renewals: unit.secrets.renewals(query)  # type: ignore[misc]
+    yield lambda unit: unit.statistics.gather(NOW, [NOW + timedelta(days=1)])
     yield lambda unit: unit.versions.listing(secret)
     yield lambda unit: unit.versions.find(secret, version)
     yield lambda unit: unit.groups.listing()

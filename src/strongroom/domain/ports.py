@@ -603,8 +603,12 @@ class Statistics:
     Attributes:
         expired: active secrets whose time has passed and that nobody has expired yet.
         expiring: active secrets that expire up to each bound and after the one before, then the rest.
-        rotations_failed: secrets whose last automatic rotation failed.
+        rotations_failed: secrets whose last rotation failed.
         rotations_blocked: secrets whose rotation waits for locks to go.
+        renewals: secrets whose next rotation is overdue, then due up to each bound; each counts those before.
+        next_renewal_at: when the next of them is.
+        orders: open orders of public certificates by CA, state of the job and step.
+        orders_failed: public certificates whose last rotation failed, by CA.
         jobs: jobs by kind and state; those that are done or cancelled are left out.
         authorities: every key of a CA that has a certificate, by configuration, the newest key first.
     """
@@ -613,6 +617,10 @@ class Statistics:
     expiring: tuple[int, ...]
     rotations_failed: int
     rotations_blocked: int
+    renewals: tuple[int, ...]
+    next_renewal_at: datetime | None
+    orders: dict[tuple[str, JobState, str], int]
+    orders_failed: dict[str, int]
     jobs: dict[tuple[str, JobState], int]
     authorities: tuple[AuthorityFigures, ...]
 

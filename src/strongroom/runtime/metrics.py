@@ -316,6 +316,32 @@ class Metrics:
                 numbers.add_metric(labels, authority.crl_number)
         yield from (ends, lapses, numbers)
 
+    def _of_orders(self, statistics: Statistics) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        orders = GaugeMetricFamily(
+            "strongroom_orders", "Orders of public certificates in progress.", labels=["ca", "state", "step"]
+        )
+        for (ca, state, step), count in sorted(statistics.orders.items()):
+            orders.add_metric([ca, state.value, step], count)
+        failed = GaugeMetricFamily(
+            "strongroom_public_renewals_failed", "Public certificates whose last rotation failed.", labels=["ca"]
+        )
+        for ca, count in sorted(statistics.orders_failed.items()):
+            failed.add_metric([ca], count)
+        due = GaugeMetricFamily(
+            "strongroom_renewals_due", "Secrets that rotate by themselves within so many days.", labels=["days"]
+        )
+        for days, count in zip((0, *EXPIRY_BOUNDS), statistics.renewals, strict=True):
+            due.add_metric([str(days)], count)
+        yield from (orders, failed, due)
+        if statistics.next_renewal_at is not None:
+            yield GaugeMetricFamily(
+                "strongroom_next_renewal_timestamp_seconds",
+                "When the next secret rotates by itself.",
+                value=statistics.next_renewal_at.timestamp(),
+            )
+
     def _of_store(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
@@ -346,6 +372,7 @@ class Metrics:
         for (kind, state), count in sorted(statistics.jobs.items()):
             jobs.add_metric([kind, state.value], count)
         yield jobs
+        yield from self._of_orders(statistics)
         yield from self._of_authorities(statistics.authorities)
 
     def _count(self) -> _Stored:

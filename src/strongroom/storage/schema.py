@@ -227,6 +227,17 @@ Index("ix_secrets_due_for_expiry", _s.expires_at, _s.pk, sqlite_where=is_expirin
 has_notice = _s.notice_at.is_not(None)
 Index("ix_secrets_due_for_notice", _s.notice_at, _s.pk, sqlite_where=has_notice, postgresql_where=has_notice)
 Index("ix_secrets_due_for_rotation", _s.next_rotation_at, _s.pk, sqlite_where=is_rotating, postgresql_where=is_rotating)
+is_in_trouble = _s.rotation_status.in_([literal_column("'failed'"), literal_column("'blocked'")]) & _s.state.in_(
+    [literal_column("1"), literal_column("5")]
+)
+Index(
+    "ix_secrets_in_trouble",
+    _s.rotation_status,
+    _s.type_no,
+    _s.pk,
+    sqlite_where=is_in_trouble,
+    postgresql_where=is_in_trouble,
+)
 
 secret_counts = Table(
     "secret_counts",

@@ -33,6 +33,7 @@ class Counting:
         self.down = False
         self.bounds: list[datetime] = []
         self.authorities: list[AuthorityFigures] = []
+        self.next_renewal_at: datetime | None = None
 
     def read(self, fn: Callable[[Any], Any]) -> Any:
         self.reads += 1
@@ -60,6 +61,10 @@ class Counting:
             expiring=(2, 0, 0, 5, 0, 0, 0, 0, 9),
             rotations_failed=3,
             rotations_blocked=6,
+            renewals=(1, 2, 2, 3, 4, 4, 4, 4, 5),
+            next_renewal_at=self.next_renewal_at,
+            orders={("le", JobState.WAITING, "propagate"): 4, ("le", JobState.QUEUED, "place"): 2},
+            orders_failed={"le": 3},
             jobs={("secret.rotate", JobState.WAITING): 8},
             authorities=tuple(self.authorities),
         )
@@ -188,6 +193,21 @@ def test_days_to_expiry_are_a_histogram(metrics: Metrics, store: Counting, clock
     assert found["strongroom_days_to_expiry_bucket{le=1}"] == 3
     assert found["strongroom_days_to_expiry_bucket{le=30}"] == 8
     assert found["strongroom_days_to_expiry_bucket{le=+Inf}"] == 17
+
+
+def test_orders_and_renewals_are_told(metrics: Metrics, store: Counting, clock: FrozenClock) -> None:
+    assert "strongroom_next_renewal_timestamp_seconds" not in metrics.render().decode()
+    store.next_renewal_at = clock.now() + timedelta(hours=1)
+    metrics._stored = None
+    text = metrics.render().decode()
+    assert 'strongroom_orders{ca="le",state="waiting",step="propagate"} 4.0' in text
+    assert 'strongroom_orders{ca="le",state="queued",step="place"} 2.0' in text
+    assert 'strongroom_public_renewals_failed{ca="le"} 3.0' in text
+    assert 'strongroom_renewals_due{days="0"} 1.0' in text
+    assert 'strongroom_renewals_due{days="365"} 5.0' in text
+    found = {family.name: family.samples for family in text_string_to_metric_families(text)}
+    (sample,) = found["strongroom_next_renewal_timestamp_seconds"]
+    assert sample.value == store.next_renewal_at.timestamp()
 
 
 def test_figures_of_the_writer_are_shown(metrics: Metrics) -> None:

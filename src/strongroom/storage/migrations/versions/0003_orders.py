@@ -1,5 +1,7 @@
 """Add orders of public certificates, the uses of CAs that count against limits, and when to ask about renewal.
 
+Rotations that failed or are held back get an index: those of public certificates are not overdue meanwhile.
+
 Revision ID: 0003
 Revises: 0002
 """
@@ -15,6 +17,7 @@ branch_labels = None
 depends_on = None
 
 _OPEN = sa.text("state = 'open'")
+_IN_TROUBLE = sa.text("rotation_status IN ('failed', 'blocked') AND state IN (1, 5)")
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -24,10 +27,19 @@ def upgrade() -> None:
     _create_orders()
     _create_ca_uses()
     _create_renewal_checks()
+    op.create_index(
+        "ix_secrets_in_trouble",
+        "secrets",
+        ["rotation_status", "type_no", "pk"],
+        unique=False,
+        sqlite_where=_IN_TROUBLE,
+        postgresql_where=_IN_TROUBLE,
+    )
 
 
 def downgrade() -> None:
     """Remove the tables."""
+    op.drop_index("ix_secrets_in_trouble", table_name="secrets")
     op.drop_table("renewal_checks")
     op.drop_table("ca_uses")
     op.drop_table("orders")
