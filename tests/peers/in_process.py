@@ -16,8 +16,6 @@ import pytest
 
 from strongroom.api.asgi import Application
 from strongroom.domain.access.actions import Role
-from strongroom.domain.orders.acme import Acme
-from strongroom.domain.orders.dns import DnsProviders, Propagation
 from strongroom.kernel.clock import FrozenClock
 from strongroom.runtime.container import Container, build
 from strongroom.runtime.data_dir import DataDir
@@ -158,12 +156,15 @@ def in_process(
     path: Path,
     clock: FrozenClock,
     *,
-    acme: Acme | None = None,
-    dns: DnsProviders | None = None,
-    propagation: Propagation | None = None,
+    acme: Any = None,
+    dns: Any = None,
+    propagation: Any = None,
     **settings: object,
 ) -> Iterator[InProcess]:
-    """Run the server for the length of a block, with fakes of servers elsewhere if they are given."""
+    """Run the server for the length of a block, with fakes of servers elsewhere if they are given.
+
+    These are of the ports `Acme`, `DnsProviders` and `Propagation`; tests unpack settings of any type beside them.
+    """
     with DataDir(path) as directory:
         container = build(
             load_settings({"data_dir": path, **settings}),

@@ -14,17 +14,26 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.domain.limits import Limits
 from strongroom.hsm.key_token import Pkcs11KeyToken
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
+from strongroom.kernel.ids import ConfigurationId, IamId
 from strongroom.pki.keys import KeySpec
 from strongroom.runtime import bootstrap
 from strongroom.runtime.container import build
 from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.settings import Settings, describe, load_settings, unknown_variables
 from strongroom.storage.store import SqlStorage, open_storage
-from tests.api.authorities import create_certificate, create_intermediate, create_root, create_template, make_tree
+from tests.api.authorities import (
+    create_certificate,
+    create_configuration,
+    create_intermediate,
+    create_root,
+    create_template,
+    make_tree,
+)
 from tests.factories.certificates import make_leaf
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.server import Answer, running
@@ -535,7 +544,8 @@ def _events_kept(server: InProcess) -> bool:
 
 def _destinations(server: InProcess) -> bool:
     for name in ("first", "second"):
-        answer = server.post(
+        answer = server.request(
+            "POST",
             "/api/v2/notifications/destinations",
             {"name": name, "type": "webhook", "url": "https://hooks.example.com/a"},
         )
@@ -545,6 +555,34 @@ def _destinations(server: InProcess) -> bool:
 def _second_is_refused(server: InProcess, create: Callable[[InProcess, str], Answer]) -> bool:
     make_tree(server)
     return _said(create(server, "another"), 400, "reached the maximum of 1")
+
+
+def _second_ca_is_refused(server: InProcess) -> bool:
+    """The first is stored as if a CA had been asked; the second names one that may not be asked."""
+    now = server.clock.now()
+    first = Configuration(
+        id=ConfigurationId("first"),
+        config_type=ConfigType.LETS_ENCRYPT,
+        name="first",
+        document={"lets_encrypt_environment": "staging"},
+        created_at=now,
+        created_by=IamId("IBMid-somebody"),
+        updated_at=now,
+    )
+    server.container.store.storage.write(lambda unit: unit.configurations.add(first))
+    second = create_configuration(
+        server, "public_cert_configuration_ca_acme", "second", acme_directory_url="https://127.0.0.1/directory"
+    )
+    return _said(second, 400, "reached the maximum of 1")
+
+
+def _second_provider_is_refused(server: InProcess) -> bool:
+    kind = "public_cert_configuration_dns_cloudflare"
+    _, second = (
+        create_configuration(server, kind, name, cloudflare_api_token="an-api-token-of-cloudflare")
+        for name in ("first", "second")
+    )
+    return _said(second, 400, "reached the maximum of 1")
 
 
 LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
@@ -579,6 +617,8 @@ LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
     "root_authorities": (1, lambda server: _second_is_refused(server, create_root)),
     "intermediate_authorities": (1, lambda server: _second_is_refused(server, create_intermediate)),
     "certificate_templates": (1, lambda server: _second_is_refused(server, create_template)),
+    "public_authorities": (1, _second_ca_is_refused),
+    "dns_configurations": (1, _second_provider_is_refused),
     "versions_kept": (2, _versions_kept),
     "locks_per_secret": (1, _locks_per_secret),
     "lock_attributes_bytes": (
