@@ -19,7 +19,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "kernel": frozenset(),
     "pki": frozenset({"cryptography"}),
     "domain": frozenset(),
-    "engines": frozenset({"acme", "cryptography", "josepy", "requests"}),
+    "engines": frozenset({"acme", "cryptography", "josepy", "publicsuffixlist", "requests"}),
     "net": frozenset({"cryptography", "httpcore2", "httpx2", "requests"}),
     "dns": frozenset({"dns", "lexicon"}),
     "notify": frozenset({"apprise"}),
