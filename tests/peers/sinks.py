@@ -111,58 +111,64 @@ class SmtpSink:
     refuse_data: int | None = None
 
 
+class _SmtpHandler(socketserver.StreamRequestHandler):
+    """One connection. Source: RFC 5321."""
+
+    def handle(self) -> None:
+        self._sender = ""
+        self._recipients: list[str] = []
+        self._say("220 sink.example.com")
+        for line in iter(self.rfile.readline, b""):
+            text = line.decode().strip()
+            answer = self._answer(text[:4].upper(), text.partition(":")[2].strip().strip("<>").split(">")[0])
+            self._say(answer)
+            if answer.startswith("221"):
+                return
+
+    def _answer(self, word: str, argument: str) -> str:
+        assert isinstance(self.server, _SmtpServer)
+        sink = self.server.sink
+        if word == "MAIL":
+            self._sender, self._recipients = argument, []
+        elif word == "RCPT":
+            if argument in sink.refused:
+                return "550 unknown"
+            self._recipients.append(argument)
+        elif word == "DATA":
+            if sink.refuse_data is not None:
+                return f"{sink.refuse_data} secret words of the server"
+            self._say("354 go on")
+            message = message_from_bytes(self._content(), policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            sink.mails.append(Mail(sender=self._sender, recipients=tuple(self._recipients), message=message))
+        elif word == "QUIT":
+            return "221 bye"
+        elif word not in {"EHLO", "HELO", "RSET", "NOOP"}:
+            return "502 unknown command"
+        return "250 sink.example.com"
+
+    def _content(self) -> bytes:
+        lines = iter(self.rfile.readline, b".\r\n")
+        return b"".join(line.removeprefix(b".") if line.startswith(b"..") else line for line in lines)
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(text.encode() + b"\r\n")
+
+
+class _SmtpServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, sink: SmtpSink) -> None:
+        super().__init__(("127.0.0.1", 0), _SmtpHandler)
+        self.sink = sink
+
+
 @contextmanager
 def running_smtp_sink() -> Iterator[SmtpSink]:
-    """Run a mail server for the length of a block. Source: RFC 5321."""
+    """Run a mail server for the length of a block."""
     sink = SmtpSink()
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self._say("220 sink.example.com")
-            sender, recipients = "", []
-            for line in iter(self.rfile.readline, b""):
-                text = line.decode().strip()
-                word, argument = text[:4].upper(), text.partition(":")[2].strip().strip("<>").split(">")[0]
-                match word:
-                    case "EHLO" | "HELO" | "RSET" | "NOOP":
-                        self._say("250 sink.example.com")
-                    case "MAIL":
-                        sender, recipients = argument, []
-                        self._say("250 ok")
-                    case "RCPT" if argument in sink.refused:
-                        self._say("550 unknown")
-                    case "RCPT":
-                        recipients.append(argument)
-                        self._say("250 ok")
-                    case "DATA" if sink.refuse_data is not None:
-                        self._say(f"{sink.refuse_data} secret words of the server")
-                    case "DATA":
-                        self._say("354 go on")
-                        content = self._content()
-                        message = message_from_bytes(content, policy=policy.default)
-                        assert isinstance(message, EmailMessage)
-                        sink.mails.append(Mail(sender=sender, recipients=tuple(recipients), message=message))
-                        self._say("250 taken")
-                    case "QUIT":
-                        self._say("221 bye")
-                        return
-                    case _:
-                        self._say("502 unknown command")
-
-        def _content(self) -> bytes:
-            lines = []
-            for line in iter(self.rfile.readline, b".\r\n"):
-                lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
-            return b"".join(lines)
-
-        def _say(self, text: str) -> None:
-            self.wfile.write(text.encode() + b"\r\n")
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    server = Server(("127.0.0.1", 0), Handler)
+    server = _SmtpServer(sink)
     sink.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -16,7 +16,7 @@ __all__ = ["prepared_data_dir", "smtp_sink", "webhook_sink"]
 
 
 @pytest.fixture
-def server(prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, smtp_sink: SmtpSink) -> Iterator[InProcess]:  # noqa: F811
+def server(prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, smtp_sink: SmtpSink) -> Iterator[InProcess]:
     """Give a server that may contact loopback and has a mail server."""
     shutil.copytree(prepared_data_dir, data_dir)
     smtp = {"host": "127.0.0.1", "port": smtp_sink.port, "from": "strongroom@example.com", "starttls": False}
