@@ -5,6 +5,7 @@ Source: RFC 1035 section 4.2, RFC 7766 (TCP after a truncated answer).
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 import dns.exception
@@ -24,9 +25,15 @@ from strongroom.dns.names import plain
 UDP_PAYLOAD: Final = 1232
 """Bytes of an answer that no network on the way cuts up; larger ones come over TCP."""
 
+_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
 
 class Unanswered(Exception):
     """A server gave no answer that can be used; the text says why, to follow "because it"."""
+
+
+class NoRoute(Unanswered):
+    """This host cannot send to addresses of that family at all."""
 
 
 def ask(
@@ -43,7 +50,8 @@ def ask(
         timeout_s: for each of the two ways.
 
     Raises:
-        Unanswered: no route, no answer in time, or one that is not of the DNS.
+        NoRoute: this host has no way to the address.
+        Unanswered: no answer in time, or one that is not of the DNS.
     """
     flags = dns.flags.RD if recursive else 0
     question = dns.message.make_query(read_name(name), record_type, use_edns=0, payload=UDP_PAYLOAD, flags=flags)
@@ -53,7 +61,8 @@ def ask(
             question, address, timeout_s, port, ignore_unexpected=True, ignore_errors=True
         )
     except (dns.exception.DNSException, OSError, EOFError) as error:
-        raise Unanswered(reason(error, timeout_s)) from error
+        has_route = not (isinstance(error, OSError) and error.errno in _NO_ROUTE)
+        raise (Unanswered if has_route else NoRoute)(reason(error, timeout_s)) from error
     return answer
 
 
@@ -72,7 +81,7 @@ def read_name(name: str) -> dns.name.Name:
 def reason(error: Exception, timeout_s: float) -> str:
     """Return in words what went wrong with an exchange, to follow "because it"."""
     if isinstance(error, dns.exception.Timeout):
-        return f"gave no answer within {timeout_s:g} s"
+        return f"gave no answer within {timeout_s:.3g} s"
     if isinstance(error, EOFError):
         return "closed the connection without an answer"
     if isinstance(error, OSError):

@@ -160,6 +160,6 @@ class Signed:
 
 def _text(text: str) -> TXT:
     """Return a TXT record; what is longer than one string may be is cut into several."""
-    content = text.encode("ascii", "strict")
+    content = text.encode("utf-8")
     strings = [content[start : start + _LONGEST] for start in range(0, len(content), _LONGEST)]
     return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings)

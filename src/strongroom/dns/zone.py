@@ -11,6 +11,7 @@ import dns.resolver
 from strongroom.dns import ask
 from strongroom.dns.names import is_within, parents
 from strongroom.kernel.errors import ErrorCode, Unavailable
+from strongroom.net.deadline import Deadline
 
 ROUNDS: Final = 2
 """A lost packet is no reason to fail; each resolver is asked this often."""
@@ -26,11 +27,13 @@ class Lookup:
     Args:
         resolvers: addresses and ports; empty for the system's, read anew for each look.
         timeout_s: for one answer.
+        deadline: for all questions together.
     """
 
-    def __init__(self, resolvers: Sequence[tuple[str, int]], *, timeout_s: float) -> None:
+    def __init__(self, resolvers: Sequence[tuple[str, int]], *, timeout_s: float, deadline: Deadline) -> None:
         self._resolvers = tuple(resolvers)[:MOST_RESOLVERS] or system_resolvers()
         self._timeout_s = timeout_s
+        self._deadline = deadline
 
     @property
     def resolvers(self) -> Sequence[tuple[str, int]]:
@@ -86,7 +89,11 @@ class Lookup:
             for address, port in self._resolvers:
                 resolver = show_address(address, port)
                 try:
-                    answer = ask.ask(name, record_type, address, port, recursive=True, timeout_s=self._timeout_s)
+                    timeout_s = min(self._timeout_s, self._deadline.left())
+                    answer = ask.ask(name, record_type, address, port, recursive=True, timeout_s=timeout_s)
+                except TimeoutError:
+                    problems.setdefault(resolver, "was not asked: the others took too long")
+                    continue
                 except ask.Unanswered as problem:
                     problems[resolver] = str(problem)
                     continue

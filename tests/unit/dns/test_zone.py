@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import dns.flags
@@ -13,6 +14,7 @@ import pytest
 from strongroom.dns.ask import Unanswered, ask
 from strongroom.dns.zone import Lookup, show_address, system_resolvers
 from strongroom.kernel.errors import Unavailable
+from strongroom.net.deadline import Deadline
 from tests.peers.scripted_dns import reply, scripted_dns
 
 SOA = "ns1.example.com. hostmaster.example.com. 7 3600 600 86400 5"
@@ -60,7 +62,11 @@ def test_resolver_that_refuses_leads_to_the_next(rcode: dns.rcode.Rcode) -> None
         scripted_dns(lambda question: reply(question, rcode=rcode)) as first,
         scripted_dns(lambda question: reply(question, "example.com. 5 NS ns1.example.net.")) as second,
     ):
-        lookup = Lookup([("127.0.0.1", first.port), ("127.0.0.1", second.port)], timeout_s=2)
+        lookup = Lookup(
+            [("127.0.0.1", first.port), ("127.0.0.1", second.port)],
+            timeout_s=2,
+            deadline=Deadline(timedelta(seconds=20)),
+        )
 
         assert lookup.name_servers("example.com") == ["ns1.example.net"]
 
@@ -73,7 +79,11 @@ def test_resolvers_that_all_fail_are_named_with_what_they_did() -> None:
         scripted_dns(lambda question: reply(question, rcode=dns.rcode.SERVFAIL)) as first,
         scripted_dns(garbage) as second,
     ):
-        lookup = Lookup([("127.0.0.1", first.port), ("127.0.0.1", second.port)], timeout_s=0.2)
+        lookup = Lookup(
+            [("127.0.0.1", first.port), ("127.0.0.1", second.port)],
+            timeout_s=0.2,
+            deadline=Deadline(timedelta(seconds=20)),
+        )
 
         with pytest.raises(Unavailable) as failed:
             lookup.alias("www.example.com")
@@ -90,7 +100,12 @@ def test_lost_datagram_is_asked_for_again() -> None:
         return None if len(seen) == 1 else reply(question, "www.example.com. 5 CNAME end.example.org.")
 
     with scripted_dns(answers) as server:
-        assert Lookup([("127.0.0.1", server.port)], timeout_s=0.3).alias("www.example.com") == "end.example.org"
+        assert (
+            Lookup([("127.0.0.1", server.port)], timeout_s=0.3, deadline=Deadline(timedelta(seconds=20))).alias(
+                "www.example.com"
+            )
+            == "end.example.org"
+        )
 
 
 def test_truncated_answer_is_fetched_over_tcp() -> None:
@@ -151,4 +166,4 @@ def test_addresses_are_shown_as_settings_have_them() -> None:
 
 
 def _lookup(port: int) -> Lookup:
-    return Lookup([("127.0.0.1", port)], timeout_s=2)
+    return Lookup([("127.0.0.1", port)], timeout_s=2, deadline=Deadline(timedelta(seconds=20)))
