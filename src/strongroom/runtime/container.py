@@ -88,7 +88,7 @@ class Container:
         self.edge.close()
         self.keys.close()
         self.helpers.close()
-        self.outside.http.close()
+        self.outside.close()
         self.store.storage.close()
 
 

@@ -83,6 +83,12 @@ class Outside:
             propagation=propagation or AuthoritativeServers(resolvers=resolvers, guard=guard, clock=clock),
         )
 
+    def close(self) -> None:
+        """Close every connection."""
+        self.http.close()
+        if isinstance(self.acme, AcmeClient):
+            self.acme.close()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicCertificates:

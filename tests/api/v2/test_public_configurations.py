@@ -18,12 +18,15 @@ import pytest
 
 from strongroom.domain.access.actions import Role
 from strongroom.domain.orders.dns import DnsRefusal
+from strongroom.domain.ports import Unit
+from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import ErrorCode
 from tests.api.authorities import CONFIGURATIONS, create_configuration, make_tree
 from tests.api.public_cas import ACME, CRN, DNS, LETS_ENCRYPT, OTHER, PROVIDERS, STAGING, TEST, World, world_of
 from tests.api.v2.conftest import watch
 from tests.api.v2.sending import code, error, field, make_group
+from tests.contract.storage.builders import make_secret
 from tests.factories.certificates import make_leaf
 from tests.peers.in_process import InProcess
 from tests.peers.server import Answer
@@ -558,6 +561,48 @@ def test_deleting_a_fallback_is_allowed_and_warned_about(world: World) -> None:
     assert details["configuration_name"] == "le"
     assert details["fallback_of"] == ["other"]
     assert details["secret_names"] == []
+
+
+def test_deleting_what_certificates_name_is_allowed_and_warned_about(world: World) -> None:
+    assert world.lets_encrypt().status == world.provider().status == 201
+    now = world.server.clock.now()
+
+    def fill(unit: Unit) -> None:
+        for number in range(11):
+            secret = make_secret(
+                f"web-{number}",
+                secret_type=SecretType.PUBLIC_CERT,
+                attributes={"ca": "le", "dns": "dns" if number == 4 else "manual"},
+                created_at=now,
+                updated_at=now,
+            )
+            unit.secrets.add(secret)
+
+    world.server.container.store.storage.write(fill)
+
+    for name in ("le", "dns"):
+        assert world.server.request("DELETE", f"{CONFIGURATIONS}/{name}").status == 204
+
+    le, dns = event_details(world, "configuration_deleted_in_use")
+    assert le["secret_names"] == [f"web-{number}" for number in range(10)]
+    assert le["more_secrets"] is True
+    assert (dns["secret_names"], dns["more_secrets"]) == (["web-4"], False)
+    assert dns["configuration_type"] == f"{DNS}rfc2136"
+    assert dns["event_triggered_by"].startswith("iam-ServiceId-")
+
+
+def test_a_fallback_that_goes_while_the_ca_is_asked_is_refused(world: World) -> None:
+    assert world.lets_encrypt().status == 201
+
+    def delete(when: str, call: str) -> None:
+        if (when, call) == ("after", "register"):
+            storage = world.server.container.store.storage
+            storage.write(lambda unit: unit.configurations.remove(unit.configurations.named("le")[0].id))
+
+    world.acme.hooks.append(delete)
+
+    assert field(world.other_ca(ca_fallback="le")) == "ca_fallback"
+    assert world.get("other").status == 404
 
 
 # --- trying out

@@ -111,3 +111,26 @@ def test_retry_after_is_whole_seconds_and_at_least_one(wait: float, seconds: str
     error = LimitReached(ErrorCode.TOO_MANY_ATTEMPTS, "Wait.", retry_after=timedelta(seconds=wait))
 
     assert errors_reply(error, "t").headers["Retry-After"] == seconds
+
+
+def test_the_number_of_the_reference_stands_beside_the_code() -> None:
+    cause = Invalid(ErrorCode.ACME_ACCOUNT_NOT_FOUND, "The CA knows no account of it.", reference_code="07023")
+
+    reply = errors_reply(cause, "trace-id")
+
+    assert reply.body["errors"] == [
+        {"code": "acme_account_not_found", "message": "The CA knows no account of it.", "reference_code": "07023"}
+    ]
+    hidden = errors_reply(Internal(ErrorCode.INTERNAL, "a bug", reference_code="07023"), "trace-id")
+    assert "reference_code" not in hidden.body["errors"][0]
+
+
+def test_one_of_several_problems_keeps_its_number_in_front() -> None:
+    found = Problems()
+    found.note(Invalid(ErrorCode.KEY_UNREADABLE, "No key.", field="key", reference_code="07021"))
+    found.add("name", "Too short.")
+
+    with pytest.raises(Invalid) as raised:
+        found.raise_any()
+    assert raised.value.reference_code == "07021"
+    assert [cause.reference_code for cause in raised.value.causes] == ["07021", None]

@@ -18,6 +18,7 @@ def test_an_error_keeps_every_field_across_processes() -> None:
         help_page="limits",
         retry_after=timedelta(seconds=3),
         causes=[cause],
+        reference_code="07002",
     )
 
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
@@ -26,6 +27,7 @@ def test_an_error_keeps_every_field_across_processes() -> None:
     assert str(copy) == "too many"
     assert (copy.code, copy.detail, copy.field, copy.hint) == (error.code, "too many", "labels", "send fewer")
     assert (copy.help_page, copy.retry_after) == ("limits", timedelta(seconds=3))
+    assert copy.reference_code == "07002"
     assert [(type(c), c.code, c.field, c.hint) for c in copy.causes] == [
         (Invalid, ErrorCode.KEY_UNREADABLE, "private_key", "convert it")
     ]
