@@ -14,7 +14,9 @@ import requests
 from schemathesis.core.transport import Response
 
 from strongroom.kernel.clock import FrozenClock
+from tests.api.public_cas import PRODUCTION, STAGING, CheckedProviders
 from tests.conftest import START_OF_TESTS
+from tests.factories.orders import FakeAcme, FakeDns, make_ca
 from tests.peers.in_process import InProcess, exchange, in_process
 from tests.peers.server import Answer
 
@@ -78,13 +80,34 @@ class Wire:
         self._runner.close()
 
 
-_ROOM: Final = dict.fromkeys(("root_authorities", "intermediate_authorities", "certificate_templates"), 500)
+_ROOM: Final = dict.fromkeys(
+    (
+        "root_authorities",
+        "intermediate_authorities",
+        "certificate_templates",
+        "public_authorities",
+        "dns_configurations",
+    ),
+    500,
+)
 
 
 @contextmanager
 def wired(path: Path, **settings: object) -> Iterator[Wire]:
     """Run a server for the length of a block, with a clock that stands still and room for what a run makes."""
-    with in_process(path, FrozenClock(START_OF_TESTS), **{"limits": _ROOM, **settings}) as server:
+    clock = FrozenClock(START_OF_TESTS)
+    dns = FakeDns(clock)
+    # The two environments are there; whatever else a run makes up does not answer.
+    acme = FakeAcme({url: make_ca(clock, dns) for url in (PRODUCTION, STAGING)})
+    given = {
+        "limits": _ROOM,
+        "acme_directory_production": PRODUCTION,
+        "acme_directory_staging": STAGING,
+        **settings,
+    }
+    with in_process(
+        path, clock, acme=acme, dns=CheckedProviders(dns, clock), propagation=dns.propagation(), **given
+    ) as server:
         wire = Wire(server)
         try:
             yield wire

@@ -6,7 +6,6 @@ Source: contract domain section 4.1; api-v2-models M5; design, sections 8 and 12
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, Final
 
 from strongroom.domain.access.principals import Principal
@@ -29,7 +28,7 @@ from strongroom.domain.orders.configured import (
 from strongroom.domain.orders.dns import DnsProviders
 from strongroom.domain.orders.probing import Probe
 from strongroom.domain.ports import ReadUnit, Storage, Unit
-from strongroom.domain.secrets.events import Outbox
+from strongroom.domain.secrets.events import Outbox, ServerEvent
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.kernel.ids import ConfigurationId
@@ -38,12 +37,6 @@ TEST: Final = "public_cert_configuration_action_test"
 _FULL: Final = "07002"
 """The reference's number for too many configurations. Source: contract domain section 4.6."""
 _SHOWN_USERS: Final = 10
-
-
-class ConfigurationEvent(StrEnum):
-    """What happened to a configuration."""
-
-    DELETED_IN_USE = "configuration_deleted_in_use"
 
 
 class PublicConfigurations:
@@ -130,7 +123,7 @@ class PublicConfigurations:
             "fallback_of": fallbacks,
         }
         self._outbox.emit_about_server(
-            unit, ConfigurationEvent.DELETED_IN_USE, details, by=by.iam_id, at=self._clock.now()
+            unit, ServerEvent.CONFIGURATION_DELETED_IN_USE, details, by=by.iam_id, at=self._clock.now()
         )
 
     def dependants(self, unit: ReadUnit, configuration: Configuration) -> Sequence[str]:
