@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from strongroom.kernel.errors import Invalid
 from strongroom.kernel.ids import GroupId
@@ -101,3 +102,23 @@ def test_a_token_with_a_strange_head_is_401(wire: Wire, head: Any) -> None:
     answer = wire.exchange("GET", "/api/v2/secrets", {"authorization": f"Bearer {encoded}.{rest}"})
 
     assert answer.status == 401, (answer.raw, wire.bugs)
+
+
+def test_answer_to_empty_names_is_described(wire: Wire) -> None:
+    body = {
+        "config_type": "private_cert_configuration_root_ca",
+        "name": "nothing-else",
+        "common_name": "Example Root",
+        "max_ttl": "1000h",
+        "key_type": "ec",
+        "ip_sans": "",
+        "uri_sans": "",
+    }
+    answer = wire.ask("POST", "/api/v2/configurations", json.dumps(body).encode())
+    assert answer.status == 201, answer.raw
+    described = wire.ask("GET", "/openapi.json").json
+    schema = {
+        "$ref": "#/components/schemas/PrivateCertificateConfigurationRootCA",
+        "components": described["components"],
+    }
+    assert [problem.message for problem in Draft202012Validator(schema).iter_errors(answer.json)] == []

@@ -93,7 +93,7 @@ Duration = Annotated[
 ]
 CommonName = Annotated[str, WithJsonSchema(text(1, 128))]
 AltNames = Annotated[list[str], texts(99)]
-CommaSans = Annotated[str, WithJsonSchema(text(1, 2048, description="Joined by commas."))]
+CommaSans = Annotated[str, WithJsonSchema(text(0, 2048, description="Joined by commas; empty for none."))]
 OtherSans = Annotated[list[str], texts(100, {"type": "string", "description": "`<oid>;UTF8:<value>`"})]
 SubjectValues = Annotated[list[str], texts(10)]
 SubjectSerial = Annotated[
