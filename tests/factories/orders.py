@@ -137,24 +137,31 @@ class FakeAcmeSession:
 
     def new_order(self, names: Sequence[str], *, profile: str | None = None, replaces: str | None = None) -> AcmeOrder:
         with self._call("new_order") as ca:
-            placed = ca.new_order(
-                self._account(ca),
-                names,
-                profile=profile if profile in ca.profiles else None,
-                replaces=replaces if ca.offers_renewal_info else None,
-            )
-            return self._order(placed)
+            account = self._account(ca)
+            offered = profile if profile in ca.profiles else None
+            try:
+                known = replaces if ca.offers_renewal_info else None
+                return self._order(ca.new_order(account, names, profile=offered, replaces=known))
+            except CaRefusal as refusal:
+                if refusal.type != "alreadyReplaced":
+                    raise
+            return self._order(ca.new_order(account, names, profile=offered))
 
     def find_order(self, names: Sequence[str]) -> AcmeOrder | None:
         with self._call("find_order") as ca:
             if not ca.lists_orders:
                 return None
-            fresh = ca.clock.now() - timedelta(hours=1)
-            for order in reversed(ca.orders_of(self._account(ca))):
-                is_open = order.status != "valid" or order.created >= fresh
-                if is_open and set(order.names) == {name.lower() for name in names}:
-                    return self._order(order)
-            return None
+            wanted = {name.lower() for name in names}
+            recent = ca.clock.now() - timedelta(hours=1)
+            found = [
+                order
+                for order in reversed(ca.orders_of(self._account(ca)))
+                if set(order.names) == wanted
+                and (order.certificate is None or order.certificate.certificate.not_valid_before_utc > recent)
+            ]
+            waiting = [order for order in found if order.status in {"pending", "ready"}]
+            chosen = waiting or sorted(found, key=lambda order: order.status)
+            return self._order(chosen[0]) if chosen else None
 
     def order(self, url: str) -> AcmeOrder:
         with self._call("order") as ca:

@@ -75,7 +75,8 @@ class AcmeLibrarySession:
         try:
             return self._new_account({"onlyReturnExisting": True})
         except AcmeProblem as problem:
-            if problem.problem_type == "accountDoesNotExist":
+            # Some that need an external account do not look first whether there is one of the key.
+            if problem.problem_type in {"accountDoesNotExist", "externalAccountRequired"}:
                 return None
             raise
 
