@@ -18,6 +18,7 @@ from strongroom.domain.audit.record import AuditQuery, Outcome
 from strongroom.domain.authorities.model import AuthorityId
 from strongroom.domain.configurations.model import ConfigKind, ConfigurationQuery
 from strongroom.domain.jobs.model import JobQuery, JobState
+from strongroom.domain.notifications.model import DestinationId
 from strongroom.domain.ports import ReadUnit
 from strongroom.domain.secrets.model import LockQuery, RenewalQuery, SecretQuery, SecretType
 from strongroom.kernel.ids import AccessGroupId, ConfigurationId, GroupId, IamId, JobId, SecretId, VersionId
@@ -43,6 +44,8 @@ SMALL: Final = frozenset(
         "identity_generation",
         "instance",
         "keys",
+        "notification_destinations",
+        "notification_registration",
         "secret_counts",
         "secret_groups",
     }
@@ -115,6 +118,12 @@ def lists() -> Iterator[Call]:
     yield lambda unit: unit.secrets.find_by_name(SecretType.KV, "name")
     yield lambda unit: unit.secrets.due_for_expiry(NOW, 100)
     yield lambda unit: unit.secrets.due_for_rotation(NOW, 100)
+    yield lambda unit: unit.secrets.due_for_notice(NOW, 100)
+    yield lambda unit: unit.notifications.registration()
+    yield lambda unit: unit.notifications.listing()
+    yield lambda unit: unit.notifications.next_delivery(DestinationId("d"))
+    yield lambda unit: unit.notifications.deliveries(DestinationId("d"), limit=10, offset=0)
+    yield lambda unit: unit.notifications.open_deliveries()
     yield lambda unit: unit.secrets.find_many([secret, SecretId("2")])
     for groups, before in itertools.product((None, frozenset({group}), many), (None, NOW)):
         renewals = RenewalQuery(limit=200, groups=groups, before=before)

@@ -14,6 +14,7 @@ from strongroom.domain.jobs.model import JobQuery
 from strongroom.domain.notifications.delivering import TRY_AGAIN, Deliveries
 from strongroom.domain.notifications.dispatch import DELIVER
 from strongroom.domain.notifications.mail_room import MailRoom
+from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.model import Secret, SecretType, State
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, IamId, SecretId, new_uuid
@@ -44,9 +45,12 @@ def emit(server: InProcess, count: int, *, event: EventType = EventType.CREATED,
         )
         for number in range(count)
     ]
-    server.container.store.storage.write(
-        lambda unit: [context.outbox.emit(unit, event, secret, by="iam-1", at=now) for secret in secrets]
-    )
+
+    def emit_all(unit: Unit) -> None:
+        for secret in secrets:
+            context.outbox.emit(unit, event, secret, by="iam-1", at=now)
+
+    server.container.store.storage.write(emit_all)
 
 
 def test_notice_says_what_the_contract_says(server: InProcess, webhook_sink: WebhookSink) -> None:

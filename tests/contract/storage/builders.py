@@ -10,6 +10,15 @@ from strongroom.domain.authorities.model import Authority, AuthorityId, Crl, Iss
 from strongroom.domain.configurations.model import ConfigType, Configuration
 from strongroom.domain.groups.model import SecretGroup
 from strongroom.domain.jobs.model import Job, JobState
+from strongroom.domain.notifications.model import (
+    Delivery,
+    DeliveryId,
+    Destination,
+    DestinationId,
+    DestinationType,
+    EventId,
+    Registration,
+)
 from strongroom.domain.orders.acme import AcmeStatus
 from strongroom.domain.orders.dns import ServerReport, TxtRecord
 from strongroom.domain.orders.model import Order, OrderChallenge, OrderRecord, OrderTrigger, RecordState, RenewalCheck
@@ -59,6 +68,40 @@ def make_secret(name: str = "example", **changes: Any) -> Secret:
 def make_version(secret: Secret, number: int = 1, **changes: Any) -> Version:
     fields: dict[str, Any] = {"id": VersionId(new_uuid()), "created_at": NOW, "created_by": SOMEBODY}
     return Version(secret_id=secret.id, number=number, **(fields | changes))
+
+
+def make_destination(name: str = "hook", **changes: Any) -> Destination:
+    fields: dict[str, Any] = {
+        "id": DestinationId(new_uuid()),
+        "destination_type": DestinationType.WEBHOOK,
+        "created_at": NOW,
+        "created_by": SOMEBODY,
+        "updated_at": NOW,
+    }
+    return Destination(name=name, **(fields | changes))
+
+
+def make_delivery(destination: Destination, **changes: Any) -> Delivery:
+    fields: dict[str, Any] = {
+        "id": DeliveryId(new_uuid()),
+        "event_type": "secret_created",
+        "event_id": EventId(new_uuid()),
+        "created_at": NOW,
+        "next_try_at": NOW,
+        "payload": {"secrets": []},
+    }
+    return Delivery(destination_id=destination.id, **(fields | changes))
+
+
+def make_registration(**changes: Any) -> Registration:
+    fields: dict[str, Any] = {
+        "instance_crn": "crn:v1:a:b:c:d:e:f::",
+        "source_name": "example",
+        "source_description": "",
+        "created_at": NOW,
+        "created_by": SOMEBODY,
+    }
+    return Registration(**(fields | changes))
 
 
 def make_lock(version: Version, name: str = "lock", **changes: Any) -> Lock:

@@ -72,9 +72,12 @@ from tests.contract.storage.builders import (
     make_challenge,
     make_configuration,
     make_crl,
+    make_delivery,
+    make_destination,
     make_issued,
     make_order,
     make_record,
+    make_registration,
     make_renewal_check,
     make_signer,
 )
@@ -157,6 +160,7 @@ def fill(storage: SqlStorage) -> None:
         fill_identities(unit)
         fill_authorities(unit, named)
         fill_orders(unit, named)
+        fill_notifications(unit)
         unit.keys.put(
             StoredKey(id="1", kind="kek", active=True, master_key_id="m", blob=b"\xff\x00", public="", created_at=AT)
         )
@@ -185,6 +189,13 @@ def fill_orders(unit: Unit, secret: Secret) -> None:
     )
     unit.orders.note_use(CaUse(ca_key="ca", kind="duplicate", subject="www.example.com", at=AT))
     unit.orders.put_renewal_check(make_renewal_check(secret, renew_at=AT))
+
+
+def fill_notifications(unit: Unit) -> None:
+    unit.notifications.register(make_registration())
+    destination = make_destination("über", sealed=b"\x00sealed")
+    unit.notifications.add(destination)
+    unit.notifications.add_delivery(make_delivery(destination, payload={"name": "ü"}))
 
 
 def fill_authorities(unit: Unit, secret: Secret) -> None:
