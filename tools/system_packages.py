@@ -25,6 +25,7 @@ PLACES = {
     "gnutls-bin": (Path("/usr"), "bin/certtool"),
     "nginx-light": (Path("/usr"), "sbin/nginx"),
     "bind9": (Path("/usr"), "sbin/named"),
+    "bind9-dnsutils": (Path("/usr"), "bin/nsupdate"),
 }
 
 

@@ -52,6 +52,7 @@ def ordering_reader(
     tmp_path_factory: pytest.TempPathFactory, public_peers: PublicPeers, pebble_with_external_accounts: Pebble
 ) -> Iterator[Reader]:
     """Give a reader with a server of its own that orders from one CA, and knows of another with external accounts."""
+    require("bind9-dnsutils")
     other = pebble_with_external_accounts
     key_id, key = next(iter(EAB_KEYS.items()))
     shell = {
@@ -59,6 +60,10 @@ def ordering_reader(
         "ACME_EAB_KEY_ID": key_id,
         "ACME_EAB_KEY": key,
         "ACME_ROOT": str(other.trust_file),
+        "RFC2136_SERVER": public_peers.bind.address,
+        "RFC2136_PORT": str(public_peers.bind.port),
+        "RFC2136_KEY": public_peers.bind.key.name,
+        "RFC2136_SECRET": public_peers.bind.key.secret,
     }
     with _reading(tmp_path_factory.mktemp("docs") / "data", settings=public_peers.environment, shell=shell) as found:
         yield found

@@ -21,7 +21,7 @@ AUTHORITY = GUIDE / "private-ca.md"
 ON_AUTHORITY = ("certificate-refused", "external-ca", "private-certificates", "revoke", "rotate-ca")
 AUTHORITY_PAGES = sorted([AUTHORITY, *(GUIDE / f"{word}.md" for word in ON_AUTHORITY)])
 
-ORDERING_PAGES = sorted(GUIDE / f"{word}.md" for word in ("public-ca",))
+ORDERING_PAGES = sorted(GUIDE / f"{word}.md" for word in ("manual-dns", "order-public-certificate", "public-ca"))
 """Those about public certificates: their server knows certificate authorities and a DNS server of the tests."""
 
 OPERATIONS = ROOT / "docs" / "operations"
