@@ -26,6 +26,10 @@ def _certificate(template: str) -> dict[str, Any]:
     return {"certificate_template": template, "common_name": "localhost"}
 
 
+def _words(word: Callable[[str], str], names: str) -> dict[str, str]:
+    return {name: word(name) for name in names.split()}
+
+
 @dataclass
 class Scenario:
     """Sends the requests and keeps every refusal.
@@ -49,6 +53,7 @@ class Scenario:
         self._secrets()
         self._certificates()
         self._authorities()
+        self._public_configurations()
         self._identities()
         self._wrong_fields()
         self._wrong_authorities()
@@ -255,6 +260,50 @@ class Scenario:
                 answer = self.ask("POST", path, {**right, **members})
                 assert answer.status == 400 or path == EVALUATE, (members, answer.raw)
                 self.views.append((f"evaluate {members.keys()}", answer.raw))
+
+    def _public_configurations(self) -> None:
+        """Keep, change and refuse credentials of DNS providers and keys of accounts."""
+        text, word = self.planted.text, self.planted.word
+        kinds: list[tuple[str, dict[str, str], dict[str, str]]] = [
+            ("classic_infrastructure", {"username": "user"}, {"password": text("classic password")}),
+            (
+                "akamai",
+                {"host": "akab-example.luna.akamaiapis.net"},
+                _words(word, "client_token client_secret access_token"),
+            ),
+            ("cloudflare", {}, _words(word, "api_token")),
+            ("powerdns", {"url": "https://dns.example.com"}, _words(word, "api_key")),
+            ("route53", {"access_key_id": "AKIAIOSFODNN7EXAMPLE"}, _words(word, "secret_access_key")),
+        ]
+        key = key_to_pem(ec_key())
+        self.planted.add_key("misplaced key of an account", key)
+        for kind, clear, credentials in kinds:
+            place = f"{CONFIGURATIONS}/dns-{kind}"
+            body = {
+                "config_type": f"public_cert_configuration_dns_{kind}",
+                **{f"{kind}_{name}": value for name, value in (clear | credentials).items()},
+            }
+            self.ask("POST", CONFIGURATIONS, {**body, "name": f"dns-{kind}"}, expect=201)
+            for name in credentials:
+                self.ask("PATCH", place, {f"{kind}_{name}": word(f"next {name} of {kind}")}, expect=200)
+            for name in (*clear, *credentials, "unknown"):
+                member = f"{kind}_{name}"
+                self.ask("POST", CONFIGURATIONS, {**body, "name": "refused", member: key}, expect=400)
+                self.ask("PATCH", place, {member: [text(f"{name} of {kind} in a list")]}, expect=400)
+        wrong: list[dict[str, Any]] = [
+            {"acme_account_private_key": key},
+            {"acme_account_private_key": text("no key")},
+            {"acme_eab_hmac_key": text("binding without its id")},
+            {"acme_eab_key_id": "id", "acme_eab_hmac_key": text("malformed binding")},
+            {"acme_directory_url": f"https://user:{word('password of a directory')}@acme.example.com/"},
+            *({member: key} for member in ("acme_root_bundle", "acme_contact", "acme_profile", "ca_fallback")),
+        ]
+        for members in wrong:
+            # Without the setting nobody is asked there.
+            right = {"config_type": "public_cert_configuration_ca_acme", "name": "refused"}
+            self.ask(
+                "POST", CONFIGURATIONS, {**right, "acme_directory_url": "https://127.0.0.1/", **members}, expect=400
+            )
 
     def _note_managed(self, name: str, which: str) -> str:
         shown = self.ask("GET", f"{SECRETS}/{self.secrets[name]}").json["managed_csr"]
