@@ -410,7 +410,8 @@ def _powerdns(vendors: Vendors, request: Arrived, rest: str) -> Answered:
     if parts[0] != "localhost" or parts[1] != "zones":
         return Answered(404, "Not Found")
     if len(parts) == 2:
-        return Answered(200, [{"id": f"{name}.", "name": f"{name}."} for name in vendors.zones.values()])
+        held = [{"id": f"{name}.", "name": f"{name}.", "kind": "Native"} for name in vendors.zones.values()]
+        return Answered(200, [*held, {"id": "copy.example.", "name": "copy.example.", "kind": "Slave"}])
     zone = next((key for key, name in vendors.zones.items() if f"{name}." == parts[2]), None)
     if zone is None:
         return Answered(404, {"error": f"Could not find domain '{parts[2]}'"})

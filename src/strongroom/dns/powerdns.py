@@ -23,6 +23,8 @@ _SERVER_ID: Final = "localhost"
 _URL: Final = re.compile(r"https?://[^\s?#@]+")
 _SERVER: Final = re.compile(r"[A-Za-z0-9._-]+")
 _KEY: Final = re.compile(r"[!-~]+")
+_COPIES: Final = frozenset({"Slave", "Secondary", "Consumer"})
+"""Kinds of zones that another server holds: what is written here is lost with the next transfer."""
 _ERRORS: Final = 300
 _NOT_FOUND: Final = 404
 
@@ -94,7 +96,11 @@ class PowerDns(HostedSets):
         if answer.status >= _ERRORS:
             raise self._vendor.error("does not know the server that powerdns_server_id names", step, answer)
         found = self._vendor.objects(self._vendor.json(answer, step), step)
-        return [Zone(id=str(zone["id"]), name=plain(str(zone["name"]))) for zone in found if {"id", "name"} <= {*zone}]
+        return [
+            Zone(id=str(zone["id"]), name=plain(str(zone["name"])))
+            for zone in found
+            if {"id", "name"} <= {*zone} and zone.get("kind") not in _COPIES
+        ]
 
     def read(self, zone: Zone, name: str, step: str) -> RecordSet | None:
         """Return the TXT records of a name."""

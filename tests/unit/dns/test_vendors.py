@@ -315,6 +315,16 @@ def test_cloudflare_needs_no_list_of_zones_if_it_knows_the_zone(vendors: Vendors
     backend.context().http.close()
 
 
+def test_powerdns_writes_no_zones_that_it_has_a_copy_of(vendors: Vendors) -> None:
+    backend = PowerDnsBackend(vendors)
+    provider = backend.open()
+
+    assert "copy.example" not in provider.zones()
+    with pytest.raises(DnsProblem, match="none of the zones"):
+        provider.present(TxtRecord(name="_acme-challenge.copy.example", value="one"))
+    backend.context().http.close()
+
+
 def test_cloudflare_record_that_appears_in_between_is_taken_as_ours(vendors: Vendors) -> None:
     backend = CloudflareBackend(vendors)
     other: list[str] = []
