@@ -32,7 +32,7 @@ from strongroom.pki.load import MAX_PEM_CHARACTERS, load_certificates
 from strongroom.runtime.settings import Settings, split_listen
 
 if TYPE_CHECKING:
-    import requests
+    from strongroom.engines.public.acme_network import HttpSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class _Sessions:
         self._guard = guard
         self._clock = clock
 
-    def __call__(self, *, is_operators: bool, trust_pem: str | None) -> requests.Session:
+    def __call__(self, *, is_operators: bool, trust_pem: str | None) -> HttpSession:
         from strongroom.net.requests_adapter import guarded_session
 
         return guarded_session(self._guard, is_operators=is_operators, trust_pem=trust_pem, clock=self._clock)

@@ -7,7 +7,6 @@ section 12.
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from strongroom.domain.orders.acme import Acme
 from strongroom.domain.orders.configured import PublicCa
 from strongroom.domain.orders.dns import DnsProvider, Propagation, ServerReport, TxtRecord
 from strongroom.kernel.errors import Invalid, Unavailable, Upstream
+from strongroom.kernel.ids import new_uuid
 
 PROBE: Final = "_strongroom-probe-"
 PATIENCE: Final = timedelta(seconds=40)
@@ -114,10 +114,10 @@ class Probe:
         with steps.step("zones") as said:
             provider = open_provider()
             zones = provider.zones()
-            name = f"{PROBE}{secrets.token_hex(8)}.{_chosen(zones, domain)}"
+            name = f"{PROBE}{new_uuid().replace('-', '')[:16]}.{_chosen(zones, domain)}"
             said.append(_zones_found(zones))
         if steps.all_well:
-            self._write_and_see(steps, provider, TxtRecord(name=name, value=secrets.token_urlsafe(24)))
+            self._write_and_see(steps, provider, TxtRecord(name=name, value=new_uuid()))
         return steps.result()
 
     def _write_and_see(self, steps: _Steps, provider: DnsProvider, record: TxtRecord) -> None:
