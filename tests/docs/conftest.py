@@ -69,6 +69,14 @@ def ordering_reader(
         yield found
 
 
+@pytest.fixture
+def receiving_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Give a reader with a server of its own that may send to receivers on loopback."""
+    settings = {"STRONGROOM_ALLOW_PRIVATE_ADDRESSES": "true"}
+    with _reading(tmp_path_factory.mktemp("docs") / "data", settings=settings) as found:
+        yield found
+
+
 @contextlib.contextmanager
 def _reading(
     data: Path, *, settings: Mapping[str, str] | None = None, shell: Mapping[str, str] | None = None

@@ -24,13 +24,16 @@ AUTHORITY_PAGES = sorted([AUTHORITY, *(GUIDE / f"{word}.md" for word in ON_AUTHO
 ORDERING_PAGES = sorted(GUIDE / f"{word}.md" for word in ("manual-dns", "order-public-certificate", "public-ca"))
 """Those about public certificates: their server knows certificate authorities and a DNS server of the tests."""
 
+RECEIVING = GUIDE / "notifications.md"
+"""Its server may send to a receiver on loopback."""
+
 OPERATIONS = ROOT / "docs" / "operations"
 RUNNABLE = ("audit", "backup-restore", "first-start", "master-key", "metrics")
 """Pages on operations that talk to the server of the tests; the others need another one."""
 
 PAGES = sorted(
     {ROOT / "README.md", *GUIDE.glob("*.md"), *(OPERATIONS / f"{word}.md" for word in RUNNABLE)}
-    - {*AUTHORITY_PAGES, *ORDERING_PAGES}
+    - {*AUTHORITY_PAGES, *ORDERING_PAGES, RECEIVING}
 )
 
 
@@ -63,6 +66,13 @@ def test_page_about_private_certificates_does_what_it_says(page: Path, first_rea
 def test_page_about_public_certificates_does_what_it_says(page: Path, ordering_reader: Reader, tmp_path: Path) -> None:
     steps = [step for one in (START, page) for step in read_steps(one, name=_name(one))]
     _follow(steps, ordering_reader, tmp_path)
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(180)
+def test_page_about_notices_does_what_it_says(receiving_reader: Reader, tmp_path: Path) -> None:
+    steps = [step for one in (START, RECEIVING) for step in read_steps(one, name=_name(one))]
+    _follow(steps, receiving_reader, tmp_path)
 
 
 def _follow(steps: list[Step], reader: Reader, folder: Path) -> None:

@@ -30,7 +30,7 @@ from strongroom.notify.email import EmailSender, MailServer
 from strongroom.notify.posting import TIMEOUT, Post
 from strongroom.notify.slack import SlackSender
 from strongroom.notify.webhook import WebhookSender
-from strongroom.runtime.settings import Settings, SmtpSettings
+from strongroom.runtime.settings import SMTPS_PORT, Settings, SmtpSettings
 
 if TYPE_CHECKING:
     import requests
@@ -134,11 +134,11 @@ def _mail_server(smtp: SmtpSettings | None) -> MailServer | None:
     if smtp is None:
         return None
     password = None if smtp.password_file is None else _read(smtp.password_file, "smtp.password_file").strip("\r\n")
-    security = SmtpSecurity.TLS if smtp.is_encrypted else SmtpSecurity.NONE
+    security = SmtpSecurity.STARTTLS if smtp.starttls else SmtpSecurity.NONE
     return MailServer(
         host=smtp.host,
         port=smtp.port,
-        security=SmtpSecurity.STARTTLS if smtp.starttls else security,
+        security=SmtpSecurity.TLS if smtp.port == SMTPS_PORT else security,
         sender=smtp.sender,
         username=smtp.username,
         password=None if password is None else Secret(password),
