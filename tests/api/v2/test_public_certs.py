@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from strongroom.domain.access.actions import Role
+from strongroom.domain.orders.acme import AcmeAuthorization, AcmeStatus
 from strongroom.kernel.clock import FrozenClock
 from tests.api.v2.conftest import watch
 from tests.api.v2.sending import code, error, field, make_group
+from tests.factories.orders import FakeAcmeSession
 from tests.factories.public_world import PublicWorld, public_world
 from tests.peers.server import Answer
 
@@ -251,6 +253,19 @@ def test_hundred_names_are_ordered_and_a_wildcard_may_come_first(world: PublicWo
     assert answer.json["alt_names"] == names
 
 
+def test_limits_of_orders_are_settings(prepared_data_dir: Path, data_dir: Path, clock: FrozenClock) -> None:
+    limits = {"order_names": 2, "orders_waiting": 1}
+    with public_world(prepared_data_dir, data_dir, clock, limits=limits) as world:
+        world.configure()
+        assert fields(world.order(alt_names=["a.example.com", "b.example.com"])) == ["alt_names"]
+        assert world.order(alt_names=["a.example.com"]).status == 201
+        refused = world.order("other", common_name="other.example.com")
+        assert "reached the maximum" in error(refused)["message"]
+        assert code(refused) == "limit_reached"
+        world.run()
+        assert world.order("other", common_name="other.example.com").status == 201
+
+
 def test_name_of_a_secret_is_taken_once(world: PublicWorld) -> None:
     ordered(world)
     answer = world.order(common_name="other.example.com")
@@ -332,6 +347,25 @@ def test_challenges_stand_in_every_answer_until_the_certificate_is_there(world: 
     assert all(one["expiration"] for one in challenges)
     assert world.metadata(answer.json["id"])["issuance_info"]["challenges"] == challenges
     assert dns_calls(world) == 0
+
+
+def test_challenge_of_a_ca_that_names_no_end_has_none(world: PublicWorld) -> None:
+    plain = AcmeAuthorization(
+        url="https://acme.example.com/authz/1",
+        domain="example.com",
+        is_wildcard=False,
+        status=AcmeStatus.PENDING,
+        challenge_url="https://acme.example.com/chall/1",
+        challenge_status=AcmeStatus.PENDING,
+        txt_value="value",
+    )
+    # Optional for pending authorizations. Source: RFC 8555 section 7.1.4.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeAcmeSession, "authorization", lambda *_: plain)
+        answer = world.order(dns="manual")
+    (challenge,) = answer.json["issuance_info"]["challenges"]
+    assert "expiration" not in challenge
+    assert challenge["txt_record_value"] == "value"
 
 
 def test_automatic_rotation_with_manual_dns_is_taken_with_a_warning(world: PublicWorld) -> None:

@@ -11,7 +11,7 @@ from strongroom.domain.orders.configured import DnsConfigurations, PublicCa, Pub
 from strongroom.domain.orders.dns import Propagation
 from strongroom.domain.orders.faults import Reason
 from strongroom.domain.orders.ledger import Ledger
-from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
+from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderState, OrderTrigger
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.model import State
 from strongroom.kernel.time import format_rfc3339
@@ -77,20 +77,23 @@ def issuance_info(order: Order, reason: Reason | None = None) -> dict[str, Any]:
         "state_description": state.description,
     }
     if order.dns == MANUAL:
-        shown["challenges"] = [
-            {
-                "domain": challenge.domain,
-                "expiration": None if challenge.expires is None else format_rfc3339(challenge.expires),
-                "status": challenge.status.value,
-                "txt_record_name": f"{challenge.txt_name}.",
-                "txt_record_value": challenge.txt_value,
-            }
-            for challenge in order.challenges
-        ]
+        shown["challenges"] = [_challenge(challenge) for challenge in order.challenges]
         if order.validated_at is not None:
             shown["dns_challenge_validation_time"] = format_rfc3339(order.validated_at)
     if reason is not None:
         shown |= {"error_code": reason.code, "error_message": reason.message}
         if reason.reference_code is not None:
             shown["reference_code"] = reason.reference_code
+    return shown
+
+
+def _challenge(challenge: OrderChallenge) -> dict[str, Any]:
+    shown = {
+        "domain": challenge.domain,
+        "status": challenge.status.value,
+        "txt_record_name": f"{challenge.txt_name}.",
+        "txt_record_value": challenge.txt_value,
+    }
+    if challenge.expires is not None:
+        shown["expiration"] = format_rfc3339(challenge.expires)
     return shown
