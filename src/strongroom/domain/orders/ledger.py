@@ -166,11 +166,12 @@ class Ledger:
                     _account_key(ca),
                     UseKind.FAILED_VALIDATION,
                     name,
-                    limits.failed_validations,
+                    # A name and its wildcard are proved one by one, and both may fail.
+                    max(limits.failed_validations - proofs + 1, 1),
                     now,
                     f"{limits.failed_validations} failed validations of {name}",
                 )
-                for name in _bare(order.names)
+                for name, proofs in Counter(map(_bare_name, order.names)).items()
             )
             verdicts += (_count_with_claims(unit, ca, charge, order, now) for charge in self._charges(limits, order))
         return max(verdicts, key=lambda verdict: verdict.wait_until or datetime.min.replace(tzinfo=now.tzinfo))
@@ -210,10 +211,10 @@ class Ledger:
                 _note(unit, _ca_key(ca), UseKind.RELEASED, charge.claim, _claim_of(order))
 
     def note_failed_validation(self, unit: Unit, ca: PublicCa, names: Sequence[str], now: datetime) -> None:
-        """Count that the CA could not validate these names."""
+        """Count that the CA could not validate these names; one that is there twice has failed twice."""
         if self.limits_of(ca) is not None:
-            for name in _bare(names):
-                _note(unit, _account_key(ca), UseKind.FAILED_VALIDATION, name, now)
+            for name in names:
+                _note(unit, _account_key(ca), UseKind.FAILED_VALIDATION, _bare_name(name), now)
 
     def note_held(
         self,
@@ -328,7 +329,11 @@ def _account_key(ca: PublicCa) -> str:
 
 def _bare(names: Sequence[str]) -> list[str]:
     """Return the names that are validated: a wildcard is proved at its domain."""
-    return list(dict.fromkeys(name.removeprefix("*.") for name in names))
+    return list(dict.fromkeys(map(_bare_name, names)))
+
+
+def _bare_name(name: str) -> str:
+    return name.removeprefix("*.")
 
 
 def _words(window: timedelta) -> str:

@@ -75,6 +75,7 @@ _BACK_OFF: Final[Mapping[Side, Sequence[timedelta]]] = {
     Side.DNS: tuple(timedelta(seconds=wait) for wait in (5, 15, 30, 60, 120)),
     Side.ORDER: tuple(timedelta(seconds=wait) for wait in (30, 60, 120)),
 }
+_FAILED_VALIDATIONS: Final = frozenset({FaultCode.DNS_VALIDATION, FaultCode.CAA_FORBIDS})
 _RATE_LIMITED: Final = timedelta(minutes=5)
 """When a CA says that there are too many orders and not when to come back."""
 
@@ -289,6 +290,7 @@ class OrderSteps:
     def _validate(self, turn: Turn) -> Outcome:
         session, now = turn.session(), turn.now()
         wait, challenges = _POLL, []
+        fault: Fault | None = None
         for known in turn.order.challenges:
             if known.status is not AcmeStatus.PENDING:
                 challenges.append(known)
@@ -300,10 +302,15 @@ class OrderSteps:
                 challenges.append(known)
                 wait = max(wait, min(authorization.retry_after or _POLL, _LONGEST_POLL))
             else:
+                challenges.append(known)
                 failed = challenge_of(authorization)
-                raise validation_fault(
+                fault = fault or validation_fault(
                     known.domain, authorization.problem_type or failed.status, authorization.problem, peer=_ca(turn)
                 )
+        if fault is not None:
+            # The CA counts every name that it could not validate, and those that it is still at may be such.
+            fault.names = tuple(item.domain for item in pending(challenges))
+            raise fault
         order = replace(turn.order, challenges=tuple(challenges))
         if not pending(challenges):
             return turn.store(order, Continue(Step.MAKE_KEY))
@@ -446,7 +453,7 @@ class OrderSteps:
         if turn.found_ca is None:
             return
         names, now = turn.order.names, turn.now()
-        if fault.fault is FaultCode.DNS_VALIDATION:
+        if turn.job.step == Step.VALIDATE and fault.fault in _FAILED_VALIDATIONS:
             self._context.ledger.note_failed_validation(unit, turn.found_ca, fault.names or names, now)
         elif fault.fault is FaultCode.CA_RATE_LIMITED and turn.job.step != Step.START:
             self._context.ledger.note_held(

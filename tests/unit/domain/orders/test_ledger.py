@@ -300,12 +300,23 @@ def test_name_may_fail_five_times_an_hour(bench: Bench) -> None:
     for minute in range(5):
         assert bench.wait(make_order("*.example.com"), NOW) is None
         at = NOW + timedelta(minutes=minute)
-        bench.ledger.note_failed_validation(bench.unit, bench.ca, ["*.example.com", "example.com"], at)
+        bench.ledger.note_failed_validation(bench.unit, bench.ca, ["*.example.com"], at)
 
     at = NOW + timedelta(minutes=5)
     assert bench.wait(make_order("a.example.com", "example.com"), at) == timedelta(minutes=55) + SECOND
     assert bench.wait(make_order("a.example.com"), at) is None
     assert bench.wait(make_order("example.com"), NOW + HOUR + SECOND) is None
+
+
+def test_name_and_its_wildcard_may_both_fail(bench: Bench) -> None:
+    both = make_order("example.com", "*.example.com")
+    for minute in range(2):
+        assert bench.wait(both, NOW + timedelta(minutes=minute)) is None
+        bench.ledger.note_failed_validation(bench.unit, bench.ca, both.names, NOW + timedelta(minutes=minute))
+
+    at = NOW + timedelta(minutes=5)
+    assert bench.wait(both, at) == timedelta(minutes=55) + SECOND
+    assert bench.wait(make_order("example.com"), at) is None
 
 
 def test_replacing_order_is_free_of_limits_and_counts_nothing() -> None:
