@@ -145,7 +145,8 @@ class AcmeCa:
 
     Attributes:
         outage_until: until then every call fails with `CaDown`.
-        limits: by the kinds of `LETS_ENCRYPT`; none without.
+        limits: by the kinds of `LETS_ENCRYPT`; none without. Names that it certified before do not count against
+            the limit of their registered domain: that is a renewal.
         renewals_are_free: orders with ``replaces`` count against no limit.
         life: of certificates; ``profile_lives`` for profiles.
         profiles: names on offer, with their descriptions.
@@ -193,6 +194,7 @@ class AcmeCa:
         self._authorizations: dict[str, CaAuthorization] = {}
         self._proved: dict[tuple[str, str, bool], CaAuthorization] = {}
         self._by_ari: dict[str, IssuedCertificate] = {}
+        self._known_names: set[frozenset[str]] = set()
         self._uses: dict[tuple[str, str], deque[datetime]] = defaultdict(deque)
         self._lock = threading.RLock()
 
@@ -320,8 +322,9 @@ class AcmeCa:
                 raise CaRefusal("orderNotReady", f"the order is {order.status}", status=403)
             csr = self._read_csr(csr_der, order)
             for domain in {_registered(name) for name in order.names}:
-                if not self._is_free(order):
+                if not self._is_free(order) and frozenset(order.names) not in self._known_names:
                     self._check_limit("certificate", domain, uses=True)
+            self._known_names.add(frozenset(order.names))
             if not self._is_free(order):
                 self._check_limit("duplicate", " ".join(sorted(order.names)), uses=True)
             order.csr = csr
@@ -466,8 +469,9 @@ class AcmeCa:
     def _count_order(self, account: CaAccount, names: Sequence[str], *, is_renewal: bool) -> None:
         if is_renewal and self.renewals_are_free:
             return
-        for domain in {_registered(name) for name in names}:
-            self._check_limit("certificate", domain, uses=False)
+        if frozenset(names) not in self._known_names:
+            for domain in {_registered(name) for name in names}:
+                self._check_limit("certificate", domain, uses=False)
         self._check_limit("duplicate", " ".join(sorted(names)), uses=False)
         for name in names:
             self._check_limit("failed_validation", f"{account.id} {name.removeprefix('*.')}", uses=False)
