@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.domain.orders.machine import Step
+from strongroom.domain.orders.model import OrderStep
 from strongroom.kernel.clock import FrozenClock
 from tests.factories.public_world import PublicWorld, public_world
 
@@ -66,9 +66,9 @@ def test_order_ends_issued_after_a_kill_at_a_call(
     assert kill.killed
 
 
-@pytest.mark.parametrize("step", [item for item in Step if item is not Step.AWAIT_PERSON])
+@pytest.mark.parametrize("step", [item for item in OrderStep if item is not OrderStep.AWAIT_PERSON])
 def test_order_ends_issued_after_a_kill_between_two_steps(
-    prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, step: Step
+    prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, step: OrderStep
 ) -> None:
     with public_world(prepared_data_dir, data_dir, clock) as world:
         world.configure()

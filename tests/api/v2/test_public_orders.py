@@ -79,6 +79,7 @@ def test_same_names_are_not_ordered_twice_at_once(world: PublicWorld) -> None:
 
 
 def test_policy_orders_anew_31_days_before_the_end(world: PublicWorld) -> None:
+    world.ca.offers_renewal_info = False
     secret_id = _issued(world)
     end = world.metadata(secret_id)["expiration_date"]
     serial = world.metadata(secret_id)["serial_number"]

@@ -55,7 +55,6 @@ _FINAL = frozenset(
         "externalAccountRequired",
         "invalidContact",
         "invalidProfile",
-        "malformed",
         "rejectedIdentifier",
         "unauthorized",
         "unsupportedContact",

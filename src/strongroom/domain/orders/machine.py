@@ -10,23 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from strongroom.domain.engine import Prepared
 from strongroom.domain.jobs.model import Job
-from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, Stumbled, Waiting
+from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Waiting
 from strongroom.domain.jobs.steps import Step as Outcome
 from strongroom.domain.orders.acme import AcmeOrder, AcmeProblem, AcmeStatus
-from strongroom.domain.orders.context import ATTEMPT, KEY_ALGORITHMS, ORDER, OrderContext, issuance_info
+from strongroom.domain.orders.context import KEY_ALGORITHMS, ORDER, OrderContext, issuance_info
 from strongroom.domain.orders.dns import PropagationTiming, TxtRecord
-from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, problem_fault, reason_of, validation_fault
+from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, problem_fault, validation_fault
 from strongroom.domain.orders.issued import attributes, choose_chain, has_bundle, read_issued, version_attributes
 from strongroom.domain.orders.ledger import Verdict
-from strongroom.domain.orders.model import Order, OrderChallenge, OrderRecord, OrderState, OrderTrigger, RecordState
+from strongroom.domain.orders.looking import Looks, look, missing, target_of, unseen_in_time, wrong_value
+from strongroom.domain.orders.model import (
+    Order,
+    OrderRecord,
+    OrderState,
+    OrderStep,
+    OrderTrigger,
+    RecordState,
+)
 from strongroom.domain.orders.placing import challenge_of, is_about_replacing, pending, place, read_challenges
 from strongroom.domain.orders.policy import OFF, rotate_at
 from strongroom.domain.orders.settling import Settling
+from strongroom.domain.orders.stumbling import Stumbling
 from strongroom.domain.orders.turn import Turn, load_turn
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.adding import seal_version
@@ -35,25 +43,7 @@ from strongroom.kernel.errors import Integrity, Internal, StrongroomError
 from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, private_key_der
 from strongroom.pki.order_request import build_order_csr
 
-
-class Step(StrEnum):
-    """What an order does next."""
-
-    START = "start"
-    PLACE = "place"
-    READ_CHALLENGES = "read_challenges"
-    PLAN_RECORDS = "plan_records"
-    WRITE_RECORDS = "write_records"
-    AWAIT_PERSON = "await_person"
-    PROPAGATE = "propagate"
-    ANSWER = "answer"
-    VALIDATE = "validate"
-    MAKE_KEY = "make_key"
-    FINALIZE = "finalize"
-    DOWNLOAD = "download"
-
-
-_SIDES: Final = {Step.PLAN_RECORDS: Side.DNS, Step.WRITE_RECORDS: Side.DNS, Step.PROPAGATE: Side.DNS}
+_SIDES: Final = {OrderStep.PLAN_RECORDS: Side.DNS, OrderStep.WRITE_RECORDS: Side.DNS, OrderStep.PROPAGATE: Side.DNS}
 
 _RECORDS_AT_ONCE: Final = 10
 _CHALLENGES_AT_ONCE: Final = 25
@@ -65,19 +55,9 @@ _NOTICE: Final = timedelta(days=1)
 """Before manual challenges lapse, people are told."""
 _WRONG_VALUES: Final = 3
 """So many looks at a record with other values than ours, then it is wrong and not just late."""
-_MOST_ATTEMPTS: Final = 2
-"""Orders at one CA because a proof failed. Source: contract domain section 4.5."""
-_BEFORE_ANOTHER: Final = timedelta(minutes=1)
-_PATIENCE: Final = 3
-"""Failures of one step at a CA, then the order turns to the fallback if there is one."""
-_BACK_OFF: Final[Mapping[Side, Sequence[timedelta]]] = {
-    Side.CA: tuple(timedelta(seconds=wait) for wait in (10, 30, 60, 120, 300)),
-    Side.DNS: tuple(timedelta(seconds=wait) for wait in (5, 15, 30, 60, 120)),
-    Side.ORDER: tuple(timedelta(seconds=wait) for wait in (30, 60, 120)),
-}
-_FAILED_VALIDATIONS: Final = frozenset({FaultCode.DNS_VALIDATION, FaultCode.CAA_FORBIDS})
-_RATE_LIMITED: Final = timedelta(minutes=5)
-"""When a CA says that there are too many orders and not when to come back."""
+_SOON: Final = timedelta(seconds=5)
+_DEAD: Final = timedelta(minutes=1)
+"""So long a server may be silent while all others have the record."""
 
 
 class OrderSteps:
@@ -88,19 +68,20 @@ class OrderSteps:
     def __init__(self, context: OrderContext, settling: Settling) -> None:
         self._context = context
         self._settling = settling
+        self._stumbling = Stumbling(context, settling)
         self._steps: Mapping[str, Callable[[Turn], Outcome]] = {
-            Step.START: self._start,
-            Step.PLACE: self._place,
-            Step.READ_CHALLENGES: self._read_challenges,
-            Step.PLAN_RECORDS: self._plan_records,
-            Step.WRITE_RECORDS: self._write_records,
-            Step.AWAIT_PERSON: self._await_person,
-            Step.PROPAGATE: self._propagate,
-            Step.ANSWER: self._answer,
-            Step.VALIDATE: self._validate,
-            Step.MAKE_KEY: self._make_key,
-            Step.FINALIZE: self._finalize,
-            Step.DOWNLOAD: self._download,
+            OrderStep.START: self._start,
+            OrderStep.PLACE: self._place,
+            OrderStep.READ_CHALLENGES: self._read_challenges,
+            OrderStep.PLAN_RECORDS: self._plan_records,
+            OrderStep.WRITE_RECORDS: self._write_records,
+            OrderStep.AWAIT_PERSON: self._await_person,
+            OrderStep.PROPAGATE: self._propagate,
+            OrderStep.ANSWER: self._answer,
+            OrderStep.VALIDATE: self._validate,
+            OrderStep.MAKE_KEY: self._make_key,
+            OrderStep.FINALIZE: self._finalize,
+            OrderStep.DOWNLOAD: self._download,
         }
 
     def run(self, job: Job) -> Outcome:
@@ -113,10 +94,10 @@ class OrderSteps:
         except (Integrity, Internal):
             raise
         except StrongroomError as error:
-            side = _SIDES.get(Step(job.step), Side.CA)
+            side = _SIDES.get(OrderStep(job.step), Side.CA)
             kind = "the CA" if side is Side.CA else "the DNS configuration"
             peer = f"{kind} {turn.order.ca if side is Side.CA else turn.order.dns}"
-            return self._stumble(turn, fault_of(error, side=side, peer=peer))
+            return self._stumbling.stumble(turn, fault_of(error, side=side, peer=peer))
 
     # At the CA: place.
 
@@ -133,7 +114,7 @@ class OrderSteps:
             if again.wait_until is not None:
                 return Waiting(again.reason or "the limits of the CA", again.wait_until)
             # Whoever runs the next step under another fence comes after somebody who may have placed the order.
-            return Continue(Step.PLACE, {"fence": turn.job.fence + 1})
+            return Continue(OrderStep.PLACE, {"fence": turn.job.fence + 1})
 
         return turn.store(order, reserve)
 
@@ -154,9 +135,9 @@ class OrderSteps:
         except AcmeProblem as problem:
             if turn.order.replaces is None or not is_about_replacing(problem):
                 raise
-            return turn.store(replace(turn.order, replaces=None), Continue(Step.START))
+            return turn.store(replace(turn.order, replaces=None), Continue(OrderStep.START))
         order = replace(turn.order, url=placed.url, finalize_url=placed.finalize_url)
-        return turn.store(order, Continue(Step.READ_CHALLENGES))
+        return turn.store(order, Continue(OrderStep.READ_CHALLENGES))
 
     def _read_challenges(self, turn: Turn) -> Outcome:
         session = turn.session()
@@ -165,8 +146,8 @@ class OrderSteps:
         challenges = read_challenges(session, placed)
         order = replace(turn.order, challenges=challenges)
         if not pending(challenges):
-            return turn.store(order, Continue(Step.MAKE_KEY))
-        return turn.store(order, Continue(Step.PLAN_RECORDS))
+            return turn.store(order, Continue(OrderStep.MAKE_KEY))
+        return turn.store(order, Continue(OrderStep.PLAN_RECORDS))
 
     # In the DNS: plan, write, see.
 
@@ -191,11 +172,11 @@ class OrderSteps:
         known = {(item.record, item.configuration_id) for item in turn.order.records}
         added = [item for item in planned if (item.record, configuration_id) not in known]
         order = replace(turn.order, challenges=challenges, records=(*turn.order.records, *added))
-        return turn.store(order, Continue(Step.WRITE_RECORDS))
+        return turn.store(order, Continue(OrderStep.WRITE_RECORDS))
 
     def _write_records(self, turn: Turn) -> Outcome:
         provider = turn.dns.provider
-        wanted = {(_target(item), item.txt_value) for item in pending(turn.order.challenges)}
+        wanted = {(target_of(item), item.txt_value) for item in pending(turn.order.challenges)}
         records = list(turn.order.records)
         owed = [
             index
@@ -214,7 +195,7 @@ class OrderSteps:
             records[index] = replace(records[index], state=RecordState.WRITTEN, handle=handle)
             done += 1
         order = replace(turn.order, records=tuple(records))
-        return turn.store(order, Continue(Step.WRITE_RECORDS if done < len(owed) else Step.PROPAGATE))
+        return turn.store(order, Continue(OrderStep.WRITE_RECORDS if done < len(owed) else OrderStep.PROPAGATE))
 
     def _await_person(self, turn: Turn) -> Outcome:
         now, deadline = turn.now(), turn.deadline
@@ -239,40 +220,20 @@ class OrderSteps:
     def _propagate(self, turn: Turn) -> Outcome:
         now = turn.now()
         timing = _MANUAL if turn.is_manual else turn.dns.provider.timing
-        since = _since(turn, now)
-        order, unseen = self._looked(turn)
+        looks = Looks.of(turn.job.data, now)
+        order, unseen = look(turn)
         if not unseen:
-            return turn.store(order, Continue(Step.ANSWER))
-        wrong = int(turn.job.data.get("wrong", 0)) + 1 if all(_has_others(item) for item in unseen) else 0
-        if turn.is_manual and wrong >= _WRONG_VALUES:
-            raise Fault(FaultCode.DNS_WRONG_VALUE, _wrong(unseen[0]), side=Side.DNS)
-        if now >= since + timing.limit or now >= turn.deadline:
-            raise Fault(FaultCode.DNS_NOT_PROPAGATED, _unseen(unseen[0], now - since), side=Side.DNS)
-        data = {"since": int(since.timestamp()), "wrong": wrong}
-        poll = timedelta(seconds=5) if turn.is_manual and wrong else timing.poll
-        return turn.store(order, Waiting(_missing(unseen), now + poll, data))
-
-    def _looked(self, turn: Turn) -> tuple[Order, list[OrderChallenge]]:
-        """Look at the authoritative servers; return what they said, and the challenges that are not on all of them."""
-        servers = {} if turn.is_manual else turn.dns.provider.servers
-        owed = pending(turn.order.challenges)
-        targets = {item.txt_name: item.target or self._context.propagation.target(item.txt_name) for item in owed}
-        values: dict[str, list[str]] = {}
-        for challenge in owed:
-            values.setdefault(targets[challenge.txt_name], []).append(challenge.txt_value)
-        seen = {name: tuple(self._context.propagation.look(name, wanted, servers)) for name, wanted in values.items()}
-        challenges = tuple(
-            replace(item, target=targets[item.txt_name], servers=seen[targets[item.txt_name]])
-            if item.status is AcmeStatus.PENDING
-            else item
-            for item in turn.order.challenges
-        )
-        unseen = [
-            item
-            for item in challenges
-            if item.status is AcmeStatus.PENDING and not (item.servers and all(server.seen for server in item.servers))
-        ]
-        return replace(turn.order, challenges=challenges), unseen
+            return turn.store(order, Continue(OrderStep.ANSWER))
+        looks = looks.after(unseen, now)
+        if looks.only_dead_since is not None and now >= looks.only_dead_since + _DEAD:
+            # Resolvers pass over a server that does not answer; so will the CA's.
+            return turn.store(order, Continue(OrderStep.ANSWER))
+        if turn.is_manual and looks.wrong >= _WRONG_VALUES:
+            raise Fault(FaultCode.DNS_WRONG_VALUE, wrong_value(unseen[0]), side=Side.DNS)
+        if now >= looks.since + timing.limit or now >= turn.deadline:
+            raise Fault(FaultCode.DNS_NOT_PROPAGATED, unseen_in_time(unseen[0], now - looks.since), side=Side.DNS)
+        poll = _SOON if turn.is_manual and looks.wrong else timing.poll
+        return turn.store(order, Waiting(missing(unseen), now + poll, looks.data))
 
     # At the CA again: prove, finalize, fetch.
 
@@ -284,8 +245,8 @@ class OrderSteps:
             session.answer(challenge.challenge_url)
         answered = begin + _CHALLENGES_AT_ONCE
         if answered < len(owed):
-            return Continue(Step.ANSWER, {"answered": answered})
-        return Continue(Step.VALIDATE, in_=_POLL)
+            return Continue(OrderStep.ANSWER, {"answered": answered})
+        return Continue(OrderStep.VALIDATE, in_=_POLL)
 
     def _validate(self, turn: Turn) -> Outcome:
         session, now = turn.session(), turn.now()
@@ -313,18 +274,18 @@ class OrderSteps:
             raise fault
         order = replace(turn.order, challenges=tuple(challenges))
         if not pending(challenges):
-            return turn.store(order, Continue(Step.MAKE_KEY))
-        self._require_time(turn, now, f"{_ca(turn)} has not finished validating {pending(challenges)[0].domain}")
+            return turn.store(order, Continue(OrderStep.MAKE_KEY))
+        _require_time(turn, now, f"{_ca(turn)} has not finished validating {pending(challenges)[0].domain}")
         return turn.store(order, Waiting("the CA, which is validating the names", now + wait))
 
     def _make_key(self, turn: Turn) -> Outcome:
         if turn.order.sealed_key is not None:
-            return Continue(Step.FINALIZE)
+            return Continue(OrderStep.FINALIZE)
         key = None if turn.order.rotate_keys else self._present_key(turn)
         if key is None:
             key = self._context.secrets.work.keys.take(KEY_ALGORITHMS[turn.order.key_algorithm])
         sealed = self._context.secrets.vault.seal_order_key(turn.order.id, private_key_der(key))
-        return turn.store(replace(turn.order, sealed_key=sealed), Continue(Step.FINALIZE))
+        return turn.store(replace(turn.order, sealed_key=sealed), Continue(OrderStep.FINALIZE))
 
     def _finalize(self, turn: Turn) -> Outcome:
         session, now = turn.session(), turn.now()
@@ -332,14 +293,14 @@ class OrderSteps:
         _refuse_invalid(turn, placed)
         if placed.status is AcmeStatus.PENDING:
             # Some CAs take a moment from the last proof to the order.
-            self._require_time(turn, now, f"{_ca(turn)} does not go on with the order")
+            _require_time(turn, now, f"{_ca(turn)} does not go on with the order")
             return Waiting("the CA, which takes note of the proofs", now + _POLL)
         if placed.status is AcmeStatus.READY:
             subject = turn.secret.attributes.get("common_name")
             asked = str(subject) if subject in turn.order.names else None
             csr = build_order_csr(turn.order.names, asked or _first_short(turn.order.names), self._key(turn))
             session.finalize(placed, csr)
-        return Continue(Step.DOWNLOAD)
+        return Continue(OrderStep.DOWNLOAD)
 
     def _download(self, turn: Turn) -> Outcome:
         session, now = turn.session(), turn.now()
@@ -347,8 +308,8 @@ class OrderSteps:
         _refuse_invalid(turn, placed)
         if placed.certificate_url is None:
             if placed.status is AcmeStatus.READY:
-                return Continue(Step.FINALIZE, in_=_POLL)
-            self._require_time(turn, now, f"{_ca(turn)} has not issued the certificate")
+                return Continue(OrderStep.FINALIZE, in_=_POLL)
+            _require_time(turn, now, f"{_ca(turn)} has not issued the certificate")
             wait = max(_POLL, min(placed.retry_after or _POLL, _LONGEST_POLL))
             return Waiting("the CA, which is issuing the certificate", now + wait)
         chain, notices = choose_chain(session.certificate(placed.certificate_url), turn.ca.preferred_chain)
@@ -379,7 +340,7 @@ class OrderSteps:
             held = unit.secrets.find_for_update(secret.id)
             if held is None or held.row_version != secret.row_version:
                 # Changed meanwhile: the certificate is fetched again and stored with what holds now.
-                return Continue(Step.DOWNLOAD)
+                return Continue(OrderStep.DOWNLOAD)
             self._context.ledger.note_issued(unit, turn.ca, order, now)
             view = self._settling.issued(unit, order, made)
             return Done(None if view is None else {"version_id": view.version.id})
@@ -399,90 +360,6 @@ class OrderSteps:
         payload = self._context.secrets.vault.open_payload(current.version.id, current.sealed)
         return load_own_key_pem(payload["private_key"])
 
-    # What goes wrong.
-
-    def _require_time(self, turn: Turn, now: datetime, what: str) -> None:
-        if now >= turn.deadline:
-            raise Fault(FaultCode.CA_UNREACHABLE, f"{what} in time.", side=Side.CA)
-
-    def _stumble(self, turn: Turn, fault: Fault) -> Outcome:
-        """Decide what follows from a fault: another try, another order, another CA, or the end."""
-        now = turn.now()
-        if fault.fault is FaultCode.DNS_VALIDATION and not turn.is_manual:
-            if turn.order.attempts < _MOST_ATTEMPTS and now + _BEFORE_ANOTHER < turn.deadline:
-                order = replace(_anew(turn.order), attempts=turn.order.attempts + 1)
-                return self._left(turn, order, fault, Continue(Step.START, in_=_BEFORE_ANOTHER))
-            return self._give_up(turn, fault)
-        if fault.is_final or fault.side is Side.ORDER:
-            return self._elsewhere(turn, fault) or self._give_up(turn, fault)
-        until = now + _wait(fault, turn.job.attempts)
-        is_late = until >= turn.deadline
-        if is_late or (fault.side is Side.CA and turn.job.attempts + 1 >= _PATIENCE):
-            elsewhere = self._elsewhere(turn, fault)
-            if elsewhere is not None:
-                return elsewhere
-        if is_late and fault.fault is FaultCode.CA_RATE_LIMITED and turn.can_wait(until):
-            # There is a certificate, and time: the order stays in line.
-            turn = replace(turn, order=replace(turn.order, deadline_at=until + ATTEMPT))
-        elif is_late:
-            return self._give_up(turn, fault)
-        return turn.store(turn.order, Stumbled(fault, until), also=lambda unit: self._note(unit, turn, fault))
-
-    def _elsewhere(self, turn: Turn, fault: Fault) -> Outcome | None:
-        """Turn to the fallback of the CA, if it has one that was not tried."""
-        if fault.side is not Side.CA or turn.is_manual or turn.found_ca is None:
-            return None
-        name, given_up = turn.found_ca.fallback, (*turn.order.cas_given_up, turn.order.ca)
-        if name is None or name in given_up:
-            return None
-        order = replace(_anew(turn.order), ca=name, cas_given_up=given_up, attempts=1, deadline_at=turn.now() + ATTEMPT)
-        return self._left(turn, order, fault, Continue(Step.START))
-
-    def _left(self, turn: Turn, order: Order, fault: Fault, ended: Ended) -> Outcome:
-        """Store an order that is placed anew, and take note that the last one came to nothing."""
-
-        def also(unit: Unit) -> None:
-            self._note(unit, turn, fault)
-            if turn.found_ca is not None:
-                self._context.ledger.note_ended(unit, turn.found_ca, turn.order, turn.now())
-
-        return turn.store(order, ended, also=also)
-
-    def _note(self, unit: Unit, turn: Turn, fault: Fault) -> None:
-        """Write into the ledger what a CA said about limits and proofs."""
-        if turn.found_ca is None:
-            return
-        names, now = turn.order.names, turn.now()
-        if turn.job.step == Step.VALIDATE and fault.fault in _FAILED_VALIDATIONS:
-            self._context.ledger.note_failed_validation(unit, turn.found_ca, fault.names or names, now)
-        elif fault.fault is FaultCode.CA_RATE_LIMITED and turn.job.step != Step.START:
-            self._context.ledger.note_held(
-                unit, turn.found_ca, names, now, retry_after=fault.retry_after, identifiers=fault.names
-            )
-
-    def _give_up(self, turn: Turn, fault: Fault) -> Outcome:
-        order, reason = turn.order, reason_of(fault)
-
-        def commit(unit: Unit) -> Ended:
-            self._note(unit, turn, fault)
-            self._settling.failed(unit, order, fault)
-            return Failed(reason.code, reason.message, reason.reference_code)
-
-        return Commit(commit)
-
-
-def _anew(order: Order) -> Order:
-    """Return an order as it is before it is placed; what may stand in the DNS stays on record."""
-    return replace(order, url=None, finalize_url=None, account_url=None, challenges=(), replaces=None)
-
-
-def _wait(fault: Fault, attempts: int) -> timedelta:
-    waits = _BACK_OFF[fault.side]
-    wait = waits[min(attempts, len(waits) - 1)]
-    if fault.fault is FaultCode.CA_RATE_LIMITED:
-        wait = max(wait, fault.retry_after or _RATE_LIMITED)
-    return max(wait, fault.retry_after or timedelta())
-
 
 def _url(order: Order) -> str:
     assert order.url is not None  # noqa: S101  (placed by a step before)
@@ -491,10 +368,6 @@ def _url(order: Order) -> str:
 
 def _ca(turn: Turn) -> str:
     return f"the CA {turn.order.ca}"
-
-
-def _target(challenge: OrderChallenge) -> str:
-    return challenge.target or challenge.txt_name
 
 
 def _first_short(names: Sequence[str]) -> str | None:
@@ -507,40 +380,6 @@ def _refuse_invalid(turn: Turn, placed: AcmeOrder) -> None:
         raise problem_fault(placed.problem_type or "orderInvalid", said, peer=_ca(turn))
 
 
-def _since(turn: Turn, now: datetime) -> datetime:
-    since = turn.job.data.get("since")
-    return now if since is None else datetime.fromtimestamp(since, tz=now.tzinfo)
-
-
-def _has_others(challenge: OrderChallenge) -> bool:
-    """Tell whether every server has a record at the name, and none has ours."""
-    return bool(challenge.servers) and all(server.found and not server.seen for server in challenge.servers)
-
-
-def _missing(unseen: Sequence[OrderChallenge]) -> str:
-    first = unseen[0]
-    have = sum(server.seen for server in first.servers)
-    more = f", and {len(unseen) - 1} more" if len(unseen) > 1 else ""
-    return f"the TXT record at {_target(first)}, seen on {have} of {len(first.servers)} servers{more}"
-
-
-def _unseen(challenge: OrderChallenge, waited: timedelta) -> str:
-    lacking = ", ".join(
-        f"{server.name} ({server.address}{': ' + server.problem if server.problem else ''})"
-        for server in challenge.servers
-        if not server.seen
-    )
-    minutes = max(1, round(waited.total_seconds() / 60))
-    return (
-        f"The TXT record {_target(challenge)}. with the value {challenge.txt_value} was not seen within {minutes} "
-        f"minutes on {lacking or 'any authoritative server'}."
-    )
-
-
-def _wrong(challenge: OrderChallenge) -> str:
-    found = next((server.found for server in challenge.servers if server.found), ())
-    listed = ", ".join(f'"{text}"' for text in found)
-    return (
-        f"The TXT record {_target(challenge)}. holds {listed} on the authoritative servers, not the value "
-        f'"{challenge.txt_value}" that the CA asks for. Order anew and publish the value of the new challenge.'
-    )
+def _require_time(turn: Turn, now: datetime, what: str) -> None:
+    if now >= turn.deadline:
+        raise Fault(FaultCode.CA_UNREACHABLE, f"{what} in time.", side=Side.CA)

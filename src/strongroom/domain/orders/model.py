@@ -34,6 +34,23 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class OrderStep(StrEnum):
+    """What an order does next."""
+
+    START = "start"
+    PLACE = "place"
+    READ_CHALLENGES = "read_challenges"
+    PLAN_RECORDS = "plan_records"
+    WRITE_RECORDS = "write_records"
+    AWAIT_PERSON = "await_person"
+    PROPAGATE = "propagate"
+    ANSWER = "answer"
+    VALIDATE = "validate"
+    MAKE_KEY = "make_key"
+    FINALIZE = "finalize"
+    DOWNLOAD = "download"
+
+
 class RecordState(StrEnum):
     """Life of a TXT record: it is recorded before it is written.
 

@@ -32,8 +32,7 @@ from strongroom.domain.orders.context import (
 )
 from strongroom.domain.orders.faults import Fault, Side, fault_of
 from strongroom.domain.orders.issued import attributes, facts_of_payload, version_attributes
-from strongroom.domain.orders.machine import Step
-from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderTrigger
+from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderStep, OrderTrigger
 from strongroom.domain.orders.names import OrderNames, check_names, names_key
 from strongroom.domain.orders.placing import open_session, place, read_challenges
 from strongroom.domain.orders.policy import OFF, policy_warnings, read_policy, rotate_at
@@ -226,7 +225,7 @@ class Ordering:
             due = replace(
                 job,
                 state=JobState.QUEUED,
-                step=Step.PROPAGATE,
+                step=OrderStep.PROPAGATE,
                 attempts=0,
                 waiting_for=None,
                 run_at=now,
@@ -270,7 +269,7 @@ class Ordering:
                 ORDER,
                 dedupe_key=f"{ORDER}:{saved.id}",
                 now=order.created_at,
-                step=Step.AWAIT_PERSON if asked.dns == MANUAL else Step.START,
+                step=OrderStep.AWAIT_PERSON if asked.dns == MANUAL else OrderStep.START,
                 secret_id=saved.id,
                 group_id=saved.group_id,
             )

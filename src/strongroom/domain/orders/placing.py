@@ -35,7 +35,10 @@ def place(session: AcmeSession, ca: PublicCa, order: Order, *, may_exist: bool) 
         may_exist: whether it may have been placed already.
     """
     known = session.find_order(order.names) if may_exist else None
-    return known or session.new_order(order.names, profile=ca.profile, replaces=order.replaces)
+    # One that went further is of an earlier certificate: ours has no key yet.
+    if known is not None and known.status in {AcmeStatus.PENDING, AcmeStatus.READY}:
+        return known
+    return session.new_order(order.names, profile=ca.profile, replaces=order.replaces)
 
 
 def is_about_replacing(problem: AcmeProblem) -> bool:
