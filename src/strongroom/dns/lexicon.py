@@ -27,12 +27,14 @@ from strongroom.dns.vendor import CLEANUP, PRESENT, as_object
 from strongroom.domain.orders.dns import TTL, DnsProblem, DnsRefusal, PropagationTiming, TxtRecord
 from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
 from strongroom.kernel.secret import STARS, Secret, scrub
+from strongroom.net.deadline import Deadline
 from strongroom.net.guard import Guard
 
 _TIMING: Final = PropagationTiming(limit=timedelta(minutes=10), poll=timedelta(seconds=5))
 _LIMIT: Final = timedelta(seconds=120)
 _RETRY: Final = timedelta(seconds=60)
 _RESOLVER_S: Final = 3.0
+_LOOKUP: Final = timedelta(seconds=20)
 """For one answer."""
 _INSTALL: Final = "pip install 'strongroom[dns-lexicon]'"
 _PROGRAM: Final = "strongroom.dns.lexicon_process"
@@ -151,7 +153,8 @@ class Lexicon:
         # Imported late: it brings the DNS library.
         from strongroom.dns.zone import Lookup
 
-        zone = next(iter(self.zones()), None) or Lookup(self._resolvers, timeout_s=_RESOLVER_S).zone_of(name)
+        found = Lookup(self._resolvers, timeout_s=_RESOLVER_S, deadline=Deadline(_LOOKUP))
+        zone = next(iter(self.zones()), None) or found.zone_of(name)
         if not zone or "." not in zone or not is_within(name, zone):
             raise DnsProblem(
                 f'dns-lexicon ({self._provider}): "{name}" lies in no zone that can be found; '

@@ -9,6 +9,7 @@ import pytest
 
 from strongroom.domain.authorities.issuing import Issuance
 from strongroom.domain.engine import Engine, NewValues, Work
+from strongroom.domain.orders.ordering import Ordering
 from strongroom.domain.secrets.model import SecretType, State
 from strongroom.engines.registry import build_engines
 from strongroom.kernel.errors import ErrorCode, Invalid
