@@ -125,6 +125,39 @@ def test_a_table_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert refused().detail == 'STRONGROOM_LIMITS must be a JSON object such as {"labels": 50}.'
 
 
+def test_mail_server_is_a_table_with_its_own_names() -> None:
+    write('[smtp]\nhost = "mail.example.com"\nfrom = "strongroom@example.com"\n')
+    smtp = load_settings({}).smtp
+    assert smtp is not None
+    assert (smtp.host, smtp.sender, smtp.port, smtp.starttls) == (
+        "mail.example.com",
+        "strongroom@example.com",
+        587,
+        True,
+    )
+    view = next(view for view in describe(load_settings({})) if view.name == "smtp")
+    assert view.value["from"] == "strongroom@example.com"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('host = "a"', "smtp.from (strongroom.toml) must be an e-mail address such as strongroom@example.com; "),
+        ('from = "a@example.com"', "smtp.host (strongroom.toml) must be the name or address of a mail server; it is "),
+        ('host = "a b"\nfrom = "a@example.com"', "smtp.host (strongroom.toml) must be the name or address of a mail "),
+        ('hots = "a"\nfrom = "a@example.com"\nhost = "a"', "smtp.hots (strongroom.toml) is no setting; is host meant?"),
+        ('host = "a"\nfrom = "a@example.com"\nusername = "u"', "smtp.username and smtp.password_file must be set toge"),
+        (
+            'host = "a"\nfrom = "a@example.com"\nusername = "u"\npassword_file = "p"\nstarttls = false',
+            "smtp.password_file is refused without TLS",
+        ),
+    ],
+)
+def test_mail_server_that_cannot_be_used_is_refused(lines: str, message: str) -> None:
+    write(f"[smtp]\n{lines}\n")
+    assert message in refused().detail
+
+
 def test_unknown_variables_are_told_and_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # A platform sets this one for every service called strongroom.
     monkeypatch.setenv("STRONGROOM_SERVICE_HOST", "192.0.2.1")
@@ -678,6 +711,7 @@ def test_every_setting_is_one_of_this_file_or_of_the_life_of_a_server() -> None:
         "test_clock_offset",
         "audit",
         "limits",
+        "smtp",
     }
     # tests/unit/runtime/test_outside.py, tests/api/v2/test_public_configurations.py
     outside = {"acme_ca_bundle", "acme_directory_production", "acme_directory_staging", "allow_private_addresses"}
