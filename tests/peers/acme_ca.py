@@ -300,7 +300,6 @@ class AcmeCa:
         with self._lock:
             found = self.authorization(account, authorization_id)
             if found.status == "pending" and found.validate_at is None:
-                self._check_limit("failed_validation", f"{account.id} {found.domain}", uses=False)
                 found.answered += 1
                 found.validate_at = self.clock.now() + self.validation_delay
                 self._validate(found)
