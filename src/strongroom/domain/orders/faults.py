@@ -49,12 +49,12 @@ class FaultCode(StrEnum):
 
 
 _REFERENCES: Final = {
-    FaultCode.CA_NOT_CONFIGURED: "secrets-manager.Error07006",
-    FaultCode.DNS_NOT_CONFIGURED: "secrets-manager.Error07009",
-    FaultCode.DNS_UNREACHABLE: "secrets-manager.Error07047",
-    FaultCode.DNS_AUTHORIZATION: "secrets-manager.Error07048",
-    FaultCode.DNS_ERROR: "secrets-manager.Error07049",
-    FaultCode.DNS_NO_ZONE: "secrets-manager.Error07052",
+    FaultCode.CA_NOT_CONFIGURED: "07006",
+    FaultCode.DNS_NOT_CONFIGURED: "07009",
+    FaultCode.DNS_UNREACHABLE: "07047",
+    FaultCode.DNS_AUTHORIZATION: "07048",
+    FaultCode.DNS_ERROR: "07049",
+    FaultCode.DNS_NO_ZONE: "07052",
 }
 _DNS_CODES: Final = {
     DnsRefusal.AUTHORIZATION: FaultCode.DNS_AUTHORIZATION,

@@ -130,7 +130,7 @@ class Ordering:
                 ErrorCode.STATE_FORBIDS,
                 f"A public certificate in state {secret.state.description} cannot be rotated: it was never issued. "
                 "Delete it and order it anew.",
-                reference_code="secrets-manager.Error07062",
+                reference_code="07062",
             )
         self._context.secrets.storage.look(lambda unit: _require_none_open(unit, secret.id))
         shown = secret.attributes
@@ -342,7 +342,7 @@ class Ordering:
                     ErrorCode.INVALID_FIELD if ca else ErrorCode.MISSING_FIELD,
                     f"ca: there is no public CA configuration {ca}." if ca else "ca must name a CA configuration.",
                     field=CA,
-                    reference_code="secrets-manager.Error07006",
+                    reference_code="07006",
                 )
             )
         if not has_dns:
@@ -353,7 +353,7 @@ class Ordering:
                     if dns
                     else f"dns must name a DNS configuration, or be {MANUAL}.",
                     field=DNS,
-                    reference_code="secrets-manager.Error07009",
+                    reference_code="07009",
                 )
             )
         return found, dns or ""
@@ -371,7 +371,7 @@ def order_running() -> Conflict:
         ErrorCode.ALREADY_EXISTS,
         "An order for the certificate already exists and is being processed.",
         hint="Wait until it ends, or cancel its job.",
-        reference_code="secrets-manager.Error07042",
+        reference_code="07042",
     )
 
 
@@ -388,7 +388,7 @@ def _read_algorithm(problems: Problems, given: str | None) -> str:
                 ErrorCode.INVALID_FIELD,
                 f"key_algorithm must be {', '.join(KEY_ALGORITHMS)}.",
                 field="key_algorithm",
-                reference_code="secrets-manager.Error07040",
+                reference_code="07040",
             )
         )
     return algorithm
