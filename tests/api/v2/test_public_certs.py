@@ -235,9 +235,9 @@ def test_order_is_refused_by_field(world: PublicWorld, changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("changes", "reference_code"),
     [
-        ({"ca": "nobody"}, "secrets-manager.Error07006"),
-        ({"dns": "nobody"}, "secrets-manager.Error07009"),
-        ({"key_algorithm": "RSA1024"}, "secrets-manager.Error07040"),
+        ({"ca": "nobody"}, "07006"),
+        ({"dns": "nobody"}, "07009"),
+        ({"key_algorithm": "RSA1024"}, "07040"),
     ],
 )
 def test_refusal_carries_the_number_of_the_reference(
