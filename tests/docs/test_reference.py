@@ -17,7 +17,7 @@ from strongroom.domain.limits import Limits
 from strongroom.kernel import errors
 from strongroom.kernel.errors import ErrorCode, StrongroomError
 from strongroom.pki.verdicts import Rule
-from strongroom.runtime.settings import Settings
+from strongroom.runtime.settings import Settings, SmtpSettings
 from tests.docs.conftest import ROOT
 from tools import generated
 
@@ -101,7 +101,9 @@ def settings() -> dict[str, Any]:
             found |= {f"{name}.{member}": getattr(default, member) for member in type(default).model_fields}
         else:
             found[name] = default
-    return found
+    # A table that may be missing is listed itself, too.
+    members = {field.alias or name: field for name, field in SmtpSettings.model_fields.items()}
+    return found | {f"smtp.{name}": None if field.is_required() else field.default for name, field in members.items()}
 
 
 def shown_default(value: Any) -> str:

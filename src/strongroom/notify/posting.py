@@ -63,7 +63,7 @@ def attempt_of(answer: Answer) -> Attempt:
     if 300 <= answer.status <= 399:
         message += " Redirects are not followed."
     return Attempt(
-        success=answer.is_success, message=message, status_code=answer.status, retry_after=answer.retry_after
+        success=answer.is_success, message=message, answer_code=answer.status, retry_after=answer.retry_after
     )
 
 

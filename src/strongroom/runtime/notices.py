@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from strongroom.domain.limits import Limits
 from strongroom.domain.notifications.delivering import Deliveries
@@ -31,9 +31,6 @@ from strongroom.notify.posting import TIMEOUT, Post
 from strongroom.notify.slack import SlackSender
 from strongroom.notify.webhook import WebhookSender
 from strongroom.runtime.settings import SMTPS_PORT, Settings, SmtpSettings
-
-if TYPE_CHECKING:
-    import requests
 
 _LARGEST_FILE: Final = 1024 * 1024
 
@@ -105,7 +102,7 @@ def build_notifications(
     allow_http = settings.allow_private_addresses
     post = Post(client=http, guard=guard, allow_http=allow_http)
 
-    def session() -> requests.Session:
+    def session() -> Any:
         from strongroom.net.requests_adapter import guarded_session
 
         return guarded_session(guard, allow_http=allow_http, timeout=TIMEOUT, clock=clock)

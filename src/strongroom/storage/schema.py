@@ -743,7 +743,7 @@ notification_deliveries = Table(
     _text("event_id"),
     _text("state"),
     _int("attempt"),
-    Column("status_code", Integer, nullable=True),
+    Column("answer_code", Integer, nullable=True),
     _text("message"),
     _instant("created_at"),
     _instant("sent_at", nullable=True),

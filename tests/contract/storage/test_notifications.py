@@ -136,12 +136,12 @@ def test_outcome_is_stored_and_what_has_ended_keeps_no_payload(storage: SqlStora
     destination = add(storage, make_destination())
     delivery = make_delivery(destination)
     add_deliveries(storage, delivery)
-    tried = replace(delivery, attempt=1, status_code=500, message="no", sent_at=later(1), next_try_at=later(5 * MINUTE))
+    tried = replace(delivery, attempt=1, answer_code=500, message="no", sent_at=later(1), next_try_at=later(5 * MINUTE))
 
     storage.write(lambda unit: unit.notifications.save_delivery(tried))
     assert following(storage, destination) == tried
 
-    ended = replace(tried, attempt=2, status_code=204, state=DeliveryState.DELIVERED, message="", next_try_at=None)
+    ended = replace(tried, attempt=2, answer_code=204, state=DeliveryState.DELIVERED, message="", next_try_at=None)
     storage.write(lambda unit: unit.notifications.save_delivery(ended))
     assert following(storage, destination) is None
     assert storage.read(lambda unit: unit.notifications.find_delivery(delivery.id)) == replace(ended, payload=None)

@@ -55,8 +55,8 @@ def delivery_body(delivery: Delivery) -> dict[str, Any]:
         "message": delivery.message,
         "sent_at": format_rfc3339(delivery.sent_at or delivery.created_at),
     }
-    if delivery.status_code is not None:
-        body["status_code"] = delivery.status_code
+    if delivery.answer_code is not None:
+        body["status_code"] = delivery.answer_code
     if delivery.next_try_at is not None:
         body["next_try_at"] = format_rfc3339(delivery.next_try_at)
     return body
@@ -109,8 +109,8 @@ def _test(call: Call) -> Reply:
         call.parse(EmptyRequest)
     attempt = call.services.notifications.test(call.principal, call.found)
     body: dict[str, Any] = {"success": attempt.success, "message": attempt.message}
-    if attempt.status_code is not None:
-        body["status_code"] = attempt.status_code
+    if attempt.answer_code is not None:
+        body["status_code"] = attempt.answer_code
     return Reply(body=body)
 
 

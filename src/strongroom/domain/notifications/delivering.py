@@ -123,7 +123,7 @@ def _after(delivery: Delivery, attempt: Attempt, now: datetime) -> Delivery:
     tried = replace(
         delivery,
         attempt=delivery.attempt + 1,
-        status_code=attempt.status_code,
+        answer_code=attempt.answer_code,
         message=attempt.message,
         sent_at=now,
         next_try_at=None,

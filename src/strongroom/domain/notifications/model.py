@@ -102,7 +102,7 @@ class Delivery:
     event_id: EventId
     state: DeliveryState = DeliveryState.RETRYING
     attempt: int = 0
-    status_code: int | None = None
+    answer_code: int | None = None
     message: str = ""
     created_at: datetime
     sent_at: datetime | None = None
@@ -169,7 +169,7 @@ class Attempt:
 
     success: bool
     message: str
-    status_code: int | None = None
+    answer_code: int | None = None
     retry_after: timedelta | None = None
 
 

@@ -56,14 +56,14 @@ _DELIVERY_COLUMNS: Final = (
     "event_id",
     "state",
     "attempt",
-    "status_code",
+    "answer_code",
     "message",
     "created_at",
     "sent_at",
     "next_try_at",
     "payload",
 )
-_OUTCOME: Final = ("state", "attempt", "status_code", "message", "sent_at", "next_try_at", "ended_at", "payload")
+_OUTCOME: Final = ("state", "attempt", "answer_code", "message", "sent_at", "next_try_at", "ended_at", "payload")
 
 
 def _register(_: str) -> sa.Executable:
@@ -339,7 +339,7 @@ class SqlNotifications:
             delivery_id=delivery.id,
             state=delivery.state.value,
             attempt=delivery.attempt,
-            status_code=delivery.status_code,
+            answer_code=delivery.answer_code,
             message=delivery.message,
             sent_at=micros_of(delivery.sent_at),
             next_try_at=None if ended else micros_of(delivery.next_try_at),
@@ -428,7 +428,7 @@ def _delivery(row: Row) -> Delivery:
         event_id=EventId(row[2]),
         state=DeliveryState(row[3]),
         attempt=row[4],
-        status_code=row[5],
+        answer_code=row[5],
         message=row[6],
         created_at=from_microseconds(row[7]),
         sent_at=instant_of(row[8]),

@@ -92,7 +92,7 @@ def _create_deliveries() -> None:
         sa.Column("event_id", _TEXT, nullable=False),
         sa.Column("state", _TEXT, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("answer_code", sa.Integer(), nullable=True),
         sa.Column("message", _TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("sent_at", sa.BigInteger(), nullable=True),
