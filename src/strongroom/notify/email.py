@@ -1,4 +1,4 @@
-"""E-mail through the operator's mail server."""
+"""E-mail through the operator's mail server. The libraries for it are imported with the first one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from email.headerregistry import Address as Mailbox
-from email.message import EmailMessage
-from email.policy import SMTP
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from strongroom.domain.notifications.model import Address, Attempt, Notice
 from strongroom.domain.notifications.payload import headline, lines
@@ -17,7 +14,11 @@ from strongroom.kernel.errors import ErrorCode, Invalid, Problems, Unavailable
 from strongroom.kernel.secret import Secret
 from strongroom.kernel.value import value
 from strongroom.net.guard import Guard
-from strongroom.net.sockets import SmtpSecurity, smtp_connection
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from strongroom.net.sockets import SmtpSecurity
 
 TIMEOUT: Final = timedelta(seconds=20)
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -83,6 +84,8 @@ class EmailSender:
         server = self._server
         if server is None:
             raise Invalid(ErrorCode.NOT_SUPPORTED, _NO_SERVER, hint=_HINT)
+        from strongroom.net.sockets import smtp_connection
+
         message = mail(notice, server.sender, attach_payload=address.attach_payload)
         try:
             with smtp_connection(
@@ -111,6 +114,10 @@ def is_address(text: str) -> bool:
 
 def mail(notice: Notice, sender: str, *, attach_payload: bool) -> EmailMessage:
     """Return the message; a repeat has the same id, by which mailboxes know it."""
+    from email.headerregistry import Address as Mailbox
+    from email.message import EmailMessage
+    from email.policy import SMTP
+
     message = EmailMessage(policy=SMTP)
     domain = sender.rpartition("@")[2]
     message["Subject"] = headline(notice.payload)

@@ -24,7 +24,6 @@ from strongroom.kernel.ids import Instance
 from strongroom.kernel.secret import Secret
 from strongroom.net.client import HttpClient
 from strongroom.net.guard import Guard
-from strongroom.net.sockets import SmtpSecurity
 from strongroom.notify.apprise import AppriseSender
 from strongroom.notify.email import EmailSender, MailServer
 from strongroom.notify.posting import TIMEOUT, Post
@@ -130,6 +129,8 @@ def build_notifications(
 def _mail_server(smtp: SmtpSettings | None) -> MailServer | None:
     if smtp is None:
         return None
+    from strongroom.net.sockets import SmtpSecurity
+
     password = None if smtp.password_file is None else _read(smtp.password_file, "smtp.password_file").strip("\r\n")
     security = SmtpSecurity.STARTTLS if smtp.starttls else SmtpSecurity.NONE
     return MailServer(
