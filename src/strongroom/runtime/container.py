@@ -269,6 +269,7 @@ def build(
                 storage=storage,
                 clock=clock,
                 vault=configuration_vault,
+                outbox=outbox,
                 engines=[authorities.authorities, authorities.templates, public.configurations],
             ),
             public_configurations=public.configurations,

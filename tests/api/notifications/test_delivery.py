@@ -423,3 +423,19 @@ def test_job_for_a_delivery_that_none_was_queued_for_is_queued(server: InProcess
     assert storage.write(lambda unit: enqueue(source, unit, server.clock.now())) == 1
     server.work()
     assert len(webhook_sink.received) == 1
+
+
+def test_configurations_are_told_of(server: InProcess, webhook_sink: WebhookSink) -> None:
+    destination(server, url=webhook_sink.url)
+    destination(server, name="group", url=webhook_sink.url, filters={"secret_group_ids": ["default"]})
+    path = "/api/v2/configurations"
+    body: dict[str, Any] = {"config_type": "private_cert_configuration_root_ca", "name": "root", "common_name": "Example"}
+    body |= {"max_ttl": "87600h", "key_type": "ec", "key_bits": 256, "crl_disable": True}
+    assert server.request("POST", path, body).status == 201
+    assert server.request("PATCH", f"{path}/root", {"max_ttl": "8760h"}).status == 200
+    assert server.request("DELETE", f"{path}/root").status == 204
+    server.work()
+
+    told = [(r.json["type"].removeprefix(PREFIX), r.json["data"]["configurations"]) for r in webhook_sink.received]
+    assert [event for event, _ in told] == ["configuration_created", "configuration_updated", "configuration_deleted"]
+    assert {item["configuration_name"] for _, items in told for item in items} == {"root"}

@@ -16,6 +16,7 @@ from strongroom.domain.configurations.model import ConfigType, Configuration, Co
 from strongroom.domain.configurations.vault import ConfigurationVault
 from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.checks import CONFIGURATION_NAME_LENGTHS, check_name
+from strongroom.domain.secrets.events import Outbox, ServerEvent
 from strongroom.domain.secrets.model import SecretType
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, LimitReached, NotFound, Problems
@@ -44,9 +45,16 @@ class Configurations:
     """Everything that can be done with configurations; the engines know the types."""
 
     def __init__(
-        self, *, storage: Storage, clock: Clock, vault: ConfigurationVault, engines: Sequence[ConfigurationEngine]
+        self,
+        *,
+        storage: Storage,
+        clock: Clock,
+        vault: ConfigurationVault,
+        engines: Sequence[ConfigurationEngine],
+        outbox: Outbox,
     ) -> None:
         self._storage = storage
+        self._outbox = outbox
         self._vault = vault
         self._clock = clock
         self._engines = {config_type: engine for engine in engines for config_type in engine.config_types}
@@ -90,6 +98,7 @@ class Configurations:
             unit.configurations.add(configuration)
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, configuration)
+            self._tell(unit, ServerEvent.CONFIGURATION_CREATED, configuration, principal)
             return self.show(unit, configuration)
 
         return Change(commit)
@@ -157,6 +166,7 @@ class Configurations:
             )
             if prepared.on_commit is not None:
                 prepared.on_commit(unit, after)
+            self._tell(unit, ServerEvent.CONFIGURATION_UPDATED, after, principal)
             return self.show(unit, after)
 
         return Change(commit)
@@ -178,6 +188,7 @@ class Configurations:
                     hint="Delete these first.",
                 )
             engine.deleted(unit, now, principal)
+            self._tell(unit, ServerEvent.CONFIGURATION_DELETED, now, principal)
             unit.configurations.remove(now.id)
 
         return Change(commit)
@@ -195,6 +206,14 @@ class Configurations:
 
     def _engine(self, config_type: ConfigType) -> ConfigurationEngine:
         return self._engines[config_type]
+
+    def _tell(self, unit: Unit, event: ServerEvent, configuration: Configuration, by: Principal) -> None:
+        details = {
+            "configuration_id": configuration.id,
+            "configuration_name": configuration.name,
+            "configuration_type": configuration.config_type.value,
+        }
+        self._outbox.emit_about_server(unit, event, details, by=by.iam_id, at=self._clock.now())
 
     def _check_room(self, unit: ReadUnit, config_type: ConfigType, name: str) -> None:
         """Refuse a taken name and a full type; asked before keys are made, and again in the commit."""
