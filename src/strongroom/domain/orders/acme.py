@@ -45,6 +45,10 @@ class AcmeProblem(Upstream):
         return self.problem_type in _FINAL
 
 
+class UnusableAnswer(AcmeProblem):
+    """An ACME server did not refuse, but answered what RFC 8555 does not know; the next answer may be better."""
+
+
 _FINAL = frozenset(
     {
         "accountDoesNotExist",

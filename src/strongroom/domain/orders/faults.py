@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from strongroom.domain.orders.acme import AcmeProblem
+from strongroom.domain.orders.acme import AcmeProblem, UnusableAnswer
 from strongroom.domain.orders.dns import DnsProblem, DnsRefusal
 from strongroom.kernel.errors import ErrorCode, Invalid, StrongroomError, Upstream
 from strongroom.kernel.value import value
@@ -91,8 +91,9 @@ class Fault(StrongroomError):
         retry_after: timedelta | None = None,
         names: Sequence[str] = (),
     ) -> None:
+        sentence = detail[:1].upper() + detail[1:]
         super().__init__(
-            ErrorCode.UPSTREAM_REFUSED, detail, retry_after=retry_after, reference_code=_REFERENCES.get(fault)
+            ErrorCode.UPSTREAM_REFUSED, sentence, retry_after=retry_after, reference_code=_REFERENCES.get(fault)
         )
         self.fault = fault
         self.side = side
@@ -124,6 +125,8 @@ def fault_of(error: StrongroomError, *, side: Side, peer: str) -> Fault:
     """
     if isinstance(error, Fault):
         return error
+    if isinstance(error, UnusableAnswer):
+        return Fault(FaultCode.CA_ANSWER_UNUSABLE, f"{peer}: {error.detail}", side=Side.CA, is_final=False)
     if isinstance(error, AcmeProblem):
         return problem_fault(
             error.problem_type, error.detail, peer=peer, retry_after=error.retry_after, names=error.identifiers

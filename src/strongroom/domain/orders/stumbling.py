@@ -49,7 +49,7 @@ class Stumbling:
                 order = replace(_anew(turn.order), attempts=turn.order.attempts + 1)
                 return self._left(turn, order, fault, Continue(OrderStep.START, in_=_BEFORE_ANOTHER))
             return self._give_up(turn, fault)
-        if fault.is_final or fault.side is Side.ORDER:
+        if fault.is_final or fault.fault is FaultCode.DNS_VALIDATION:
             return self._elsewhere(turn, fault) or self._give_up(turn, fault)
         until = now + _wait(fault, turn.job.attempts)
         is_late = until >= turn.deadline

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from strongroom.domain.orders.acme import AcmeProblem
+from strongroom.domain.orders.acme import AcmeProblem, UnusableAnswer
 from strongroom.kernel.errors import ErrorCode, Unavailable
 from strongroom.kernel.value import value
 
@@ -52,9 +52,9 @@ def clean(text: object, limit: int = MAX_TEXT) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def malformed(host: str, what: str) -> AcmeProblem:
+def malformed(host: str, what: str) -> UnusableAnswer:
     """Return the error for an answer that is not what RFC 8555 says."""
-    return AcmeProblem(f"the ACME server {host} answered what cannot be used: {what}", problem_type=MALFORMED)
+    return UnusableAnswer(f"the ACME server {host} answered what cannot be used: {what}", problem_type=MALFORMED)
 
 
 def read_problem(document: object) -> Problem | None:
