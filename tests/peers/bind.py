@@ -98,6 +98,9 @@ class BindProcess:
         address: of loopback, to listen on.
     """
 
+    FLAGS = 0
+    """Of questions: authorities are not asked to look elsewhere."""
+
     def __init__(self, program: Path, address: str) -> None:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,7 +154,7 @@ class BindProcess:
 
     def ask(self, name: str, record_type: str) -> dns.message.Message:
         """Ask it, over TCP."""
-        question = dns.message.make_query(name, record_type, flags=0)
+        question = dns.message.make_query(name, record_type, flags=self.FLAGS)
         return dns.query.tcp(question, self.address, ASK_TIMEOUT_S, self.port)
 
     def txt(self, name: str) -> list[str]:
@@ -202,7 +205,7 @@ class BindProcess:
                 self._process = None
                 return False
             with contextlib.suppress(OSError, EOFError, dns.exception.DNSException):
-                question = dns.message.make_query(self._ready_zone(), "SOA", flags=0)
+                question = dns.message.make_query(self._ready_zone(), "SOA", flags=self.FLAGS)
                 over_udp = dns.query.udp(question, self.address, 1, self.port)
                 if over_udp.answer and self.ask(self._ready_zone(), "SOA").answer:
                     return True
@@ -343,6 +346,32 @@ class BindSecondary(BindProcess):
 
     def _ready_zone(self) -> str:
         return self.ZONE
+
+
+class BindResolver(BindProcess):
+    """A resolver before the authority: it follows aliases from one zone into another, and remembers nothing."""
+
+    FLAGS = dns.flags.RD
+
+    def __init__(self, program: Path, authority: BindServer) -> None:
+        super().__init__(program, "127.0.0.1")
+        self._authority = authority
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _configuration(self) -> str:
+        forwarder = f"{self._authority.address} port {self._authority.port}"
+        options = self._options(
+            f"forward only; forwarders {{ {forwarder}; }};",
+            "max-cache-ttl 0; max-ncache-ttl 0; servfail-ttl 0; qname-minimization off;",
+        )
+        return options.replace("recursion no;", "recursion yes;")
+
+    def _ready_zone(self) -> str:
+        return self._authority.zones[-1]
 
 
 def _joined(record: Any) -> str:

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 
-from tests.peers.needs import require
-from tests.peers.public_peers import CA_NAME, DNS_NAME, PublicPeers, wait_for_order
+from tests.integration.public_certs.orders import issue, names_of, order, read, require_clean, rotate, verify
+from tests.peers.public_peers import PublicPeers, wait_for_order
 from tests.peers.server import LiveServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.peers]
-
-_NUMBERS = itertools.count(1)
-
-
-def order(server: LiveServer, **changes: Any) -> dict[str, Any]:
-    """Order a certificate under names of its own and return the answer."""
-    number = next(_NUMBERS)
-    body = {
-        "secret_type": "public_cert",
-        "name": f"order-{number}",
-        "common_name": f"order-{number}.example.com",
-        "ca": CA_NAME,
-        "dns": DNS_NAME,
-        "key_algorithm": "ECDSA256",
-        **changes,
-    }
-    answer = server.request("POST", "/api/v2/secrets", {key: item for key, item in body.items() if item is not None})
-    assert answer.status == 201, answer.raw
-    placed: dict[str, Any] = answer.json
-    return placed
-
-
-def read(server: LiveServer, secret_id: str) -> dict[str, Any]:
-    """Return a secret with its payload."""
-    found: dict[str, Any] = server.request("GET", f"/api/v2/secrets/{secret_id}").json
-    return found
-
-
-def verify(folder: Path, peers: PublicPeers, secret: dict[str, Any]) -> x509.Certificate:
-    """Fail unless openssl verifies the certificate to Pebble's root; return the leaf."""
-    openssl = require("openssl")
-    (folder / "roots.pem").write_text("".join(peers.pebble.roots()))
-    (folder / "leaf.pem").write_text(secret["certificate"])
-    (folder / "chain.pem").write_text(secret["intermediate"])
-    command = [str(openssl), "verify", "-CAfile", "roots.pem", "-untrusted", "chain.pem", "leaf.pem"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    leaf = x509.load_pem_x509_certificate(secret["certificate"].encode())
-    assert leaf.public_key() == load_pem_private_key(secret["private_key"].encode(), None).public_key()
-    return leaf
 
 
 @pytest.mark.parametrize("algorithm", ["RSA2048", "RSA4096", "ECDSA256", "ECDSA384"])
 def test_certificate_of_every_algorithm_verifies(
     ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path, algorithm: str
 ) -> None:
-    placed = order(ordering_server, key_algorithm=algorithm)
-    assert wait_for_order(ordering_server, placed["id"])["state"] == 1
-    leaf = verify(tmp_path, public_peers, read(ordering_server, placed["id"]))
-    key = leaf.public_key()
+    secret = issue(ordering_server, key_algorithm=algorithm)
+    key = verify(tmp_path, public_peers.pebble.roots(), secret).public_key()
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
     kind = "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA"
     assert f"{kind}{key.key_size}" == algorithm
@@ -76,31 +31,94 @@ def test_certificate_of_every_algorithm_verifies(
 def test_apex_www_and_wildcard_in_one_order_leave_nothing_behind(
     ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path
 ) -> None:
-    placed = order(
-        ordering_server, common_name="trio.example.org", alt_names=["www.other.example.org", "*.trio.example.org"]
-    )
-    assert wait_for_order(ordering_server, placed["id"])["state"] == 1
-    leaf = verify(tmp_path, public_peers, read(ordering_server, placed["id"]))
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert set(names.get_values_for_type(x509.DNSName)) == {
-        "trio.example.org",
-        "www.other.example.org",
-        "*.trio.example.org",
-    }
-    require_clean(ordering_server, public_peers)
+    secret = issue(ordering_server, common_name="example.org", alt_names=["www.apps.example.org", "*.example.org"])
+    leaf = verify(tmp_path, public_peers.pebble.roots(), secret)
+    assert names_of(leaf) == {"example.org", "www.apps.example.org", "*.example.org"}
+    require_clean(ordering_server, public_peers.bind)
+
+
+def test_wildcard_issues_as_common_name(ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path) -> None:
+    secret = issue(ordering_server, common_name="*.wild.example.com")
+    leaf = verify(tmp_path, public_peers.pebble.roots(), secret)
+    assert names_of(leaf) == {"*.wild.example.com"}
+    require_clean(ordering_server, public_peers.bind)
 
 
 def test_hundred_names_issue(ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path) -> None:
     names = [f"n{number}.hundred.example.com" for number in range(100)]
     placed = order(ordering_server, common_name=names[0], alt_names=names[1:])
     assert wait_for_order(ordering_server, placed["id"], seconds=180)["state"] == 1
-    verify(tmp_path, public_peers, read(ordering_server, placed["id"]))
-    require_clean(ordering_server, public_peers)
+    leaf = verify(tmp_path, public_peers.pebble.roots(), read(ordering_server, placed["id"]))
+    assert names_of(leaf) == set(names)
+    require_clean(ordering_server, public_peers.bind)
 
 
-def require_clean(server: LiveServer, peers: PublicPeers) -> None:
-    """Fail unless the records are removed soon after the issue."""
-    deadline = time.monotonic() + 30
-    while peers.bind.all_challenge_records() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert peers.bind.all_challenge_records() == [], server.request("GET", "/api/v2/jobs?kind=public_cert.cleanup").raw
+@pytest.mark.parametrize("is_bundled", [True, False])
+def test_certificate_file_holds_the_chain_only_when_bundled(
+    ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path, is_bundled: bool
+) -> None:
+    secret = issue(ordering_server, bundle_certs=is_bundled)
+    certificates = x509.load_pem_x509_certificates(secret["certificate"].encode())
+    assert len(certificates) == (2 if is_bundled else 1)
+    assert secret["bundle_certs"] is is_bundled
+    leaf = verify(tmp_path, public_peers.pebble.roots(), secret)
+    assert leaf == certificates[0]
+    if is_bundled:
+        assert secret["certificate"].endswith(secret["intermediate"])
+
+
+def test_rotation_keeps_the_key_unless_a_new_one_is_asked_for(
+    ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path
+) -> None:
+    first = issue(ordering_server)
+    same = rotate(ordering_server, first["id"], rotate_keys=False)
+    other = rotate(ordering_server, first["id"], rotate_keys=True)
+    assert same["private_key"] == first["private_key"]
+    assert other["private_key"] != first["private_key"]
+    assert len({item["serial_number"] for item in (first, same, other)}) == 3
+    for number, secret in enumerate((first, same, other), 1):
+        assert secret["versions_total"] == number
+        verify(tmp_path, public_peers.pebble.roots(), secret)
+    require_clean(ordering_server, public_peers.bind)
+
+
+def test_chain_leads_to_the_preferred_root(
+    ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path
+) -> None:
+    """Pebble makes its roots at its start, so their names are read from them."""
+    default, alternate, _ = public_peers.pebble.roots()
+    made = ordering_server.request(
+        "POST",
+        "/api/v2/configurations",
+        public_peers.ca("alternate-chain", lets_encrypt_preferred_chain=_common_name(alternate)),
+    )
+    assert made.status == 201, made.raw
+    secret = issue(ordering_server, ca="alternate-chain")
+    verify(tmp_path, [alternate], secret)
+    with pytest.raises(AssertionError):
+        verify(tmp_path, [default], secret)
+    assert _warnings(ordering_server, secret) == []
+
+
+def test_chain_that_the_ca_does_not_offer_gives_the_default_with_a_warning(
+    ordering_server: LiveServer, public_peers: PublicPeers, tmp_path: Path
+) -> None:
+    body = public_peers.ca("unknown-chain", lets_encrypt_preferred_chain="Example Root X9")
+    assert ordering_server.request("POST", "/api/v2/configurations", body).status == 201
+    secret = issue(ordering_server, ca="unknown-chain")
+    default = public_peers.pebble.roots()[0]
+    verify(tmp_path, [default], secret)
+    (warning,) = _warnings(ordering_server, secret)
+    assert warning["code"] == "preferred_chain_not_offered"
+    assert "Example Root X9" in warning["message"]
+    assert _common_name(default) in warning["message"]
+
+
+def _common_name(pem: str) -> str:
+    subject = x509.load_pem_x509_certificate(pem.encode()).subject
+    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
+def _warnings(server: LiveServer, secret: dict[str, Any]) -> list[dict[str, str]]:
+    answer = server.request("GET", f"/api/v2/secrets/{secret['id']}/metadata")
+    return list(answer.json.get("warnings") or [])
