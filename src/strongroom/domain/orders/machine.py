@@ -39,7 +39,7 @@ from strongroom.domain.orders.turn import Turn, load_turn
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.adding import seal_version
 from strongroom.domain.secrets.events import EventType
-from strongroom.kernel.errors import Integrity, Internal, StrongroomError
+from strongroom.kernel.errors import Integrity, Internal, StrongroomError, Unavailable
 from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, private_key_der
 from strongroom.pki.order_request import build_order_csr
 
@@ -283,7 +283,7 @@ class OrderSteps:
             return Continue(OrderStep.FINALIZE)
         key = None if turn.order.rotate_keys else self._present_key(turn)
         if key is None:
-            key = self._context.secrets.work.keys.take(KEY_ALGORITHMS[turn.order.key_algorithm])
+            key = self._new_key(turn.order.key_algorithm)
         sealed = self._context.secrets.vault.seal_order_key(turn.order.id, private_key_der(key))
         return turn.store(replace(turn.order, sealed_key=sealed), Continue(OrderStep.FINALIZE))
 
@@ -348,6 +348,18 @@ class OrderSteps:
         return Commit(commit)
 
     # Keys.
+
+    def _new_key(self, algorithm: str) -> IssuedKey:
+        try:
+            return self._context.secrets.work.keys.take(KEY_ALGORITHMS[algorithm])
+        except Unavailable as error:
+            raise Fault(
+                FaultCode.KEY_NOT_MADE,
+                f"The private key could not be made: {error.detail}",
+                side=Side.ORDER,
+                is_final=False,
+                retry_after=error.retry_after,
+            ) from error
 
     def _key(self, turn: Turn) -> IssuedKey:
         assert turn.order.sealed_key is not None  # noqa: S101  (a step before made it)
