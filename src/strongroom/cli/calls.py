@@ -187,7 +187,7 @@ def _waiting_options() -> list[click.Option]:
 def _build_option(opt: Opt) -> click.Option:
     kinds: Mapping[Kind, click.ParamType[Any]] = {
         Kind.TEXT: click.STRING,
-        Kind.INT: click.IntRange(min=opt.low, max=opt.high),
+        Kind.INT: click.INT if opt.low is opt.high is None else click.IntRange(min=opt.low, max=opt.high),
         Kind.BOOL: BooleanValue(),
         Kind.LIST: ListValue(),
         Kind.DATE: DateValue(),

@@ -358,7 +358,7 @@ def _hint(status: int) -> str | None:
     if status == http.client.FORBIDDEN:
         return "Ask an administrator for a role that allows this, on the instance or on the secret's group."
     if status == http.client.SERVICE_UNAVAILABLE:
-        return "The server is busy or starting; try again in a moment."
+        return "The server, or something it needs, is busy or away; try again in a moment."
     return None
 
 

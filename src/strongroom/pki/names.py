@@ -51,7 +51,7 @@ def check_host(text: str) -> str:
     if name.endswith("."):
         raise NameProblem("names in certificates have no final dot")
     labels = [_check_label(label) for label in name.split(".")]
-    if _is_address(name):
+    if is_address(name):
         raise NameProblem("it is an IP address, which belongs in ip_sans")
     if labels[-1].isdigit():
         raise NameProblem("the last part of a host name is not a number")
@@ -100,7 +100,8 @@ def _check_a_label(label: str) -> None:
         raise NameProblem(f"{label} is no valid international label")
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address of either version."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

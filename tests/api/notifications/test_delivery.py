@@ -429,7 +429,11 @@ def test_configurations_are_told_of(server: InProcess, webhook_sink: WebhookSink
     destination(server, url=webhook_sink.url)
     destination(server, name="group", url=webhook_sink.url, filters={"secret_group_ids": ["default"]})
     path = "/api/v2/configurations"
-    body: dict[str, Any] = {"config_type": "private_cert_configuration_root_ca", "name": "root", "common_name": "Example"}
+    body: dict[str, Any] = {
+        "config_type": "private_cert_configuration_root_ca",
+        "name": "root",
+        "common_name": "Example",
+    }
     body |= {"max_ttl": "87600h", "key_type": "ec", "key_bits": 256, "crl_disable": True}
     assert server.request("POST", path, body).status == 201
     assert server.request("PATCH", f"{path}/root", {"max_ttl": "8760h"}).status == 200

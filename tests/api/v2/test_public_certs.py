@@ -232,6 +232,12 @@ def test_order_is_refused_by_field(world: PublicWorld, changes: dict[str, Any], 
     assert world.server.request("GET", "/api/v2/secrets").json["total_count"] == 0
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_address_is_refused_without_a_hint_to_a_field_that_is_not_there(world: PublicWorld, address: str) -> None:
+    said = error(world.order(common_name=address))["message"]
+    assert said == f"common_name: {address} cannot be used: public certificates hold domain names, no IP addresses."
+
+
 @pytest.mark.parametrize(
     ("changes", "reference_code"),
     [

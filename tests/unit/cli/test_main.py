@@ -81,6 +81,11 @@ def test_an_unknown_command_gets_a_suggestion(alone: Strongroom) -> None:
     assert "Did you mean secret-create" in ran.err
 
 
+def test_help_names_the_limits_of_a_number_only_where_there_are_any(alone: Strongroom) -> None:
+    assert "None" not in alone("configuration-create", "--help").out
+    assert "1<=x<=1000" in alone("orders", "--help").out
+
+
 def test_help_of_an_unknown_command_is_a_usage_error(alone: Strongroom) -> None:
     assert alone("help", "nothing").code == 2
 

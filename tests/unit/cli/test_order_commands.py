@@ -134,7 +134,8 @@ def test_failed_order_ends_with_its_reason(strongroom: Strongroom, server: FakeS
     answers(server, secret(3, error_code="caa_forbids", error_message="CAA forbids it."))
     ran = wait(strongroom, "--wait", "5m")
     assert (ran.code, ran.out) == (8, "")
-    assert "CAA forbids it." in ran.err
+    assert "CAA forbids it. (caa_forbids)" in ran.err
+    assert f"strongroom orders --secret-id {SECRET_ID} shows the order." in ran.err
 
 
 def test_waiting_ends_in_time_and_names_the_secret(
@@ -146,6 +147,19 @@ def test_waiting_ends_in_time_and_names_the_secret(
     ran = wait(strongroom, "--wait=1m")
     assert ran.code == 7
     assert f"after 60 s. The order goes on; its secret is {SECRET_ID}." in " ".join(ran.err.split())
+    assert f"strongroom orders --secret-id {SECRET_ID} shows what it waits for." in ran.err
+
+
+def test_waiting_for_a_person_ends_with_what_is_to_be_done(
+    strongroom: Strongroom, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(server, secret(0, challenges=CHALLENGES))
+    seconds = iter(range(0, 10_000, 30))
+    monkeypatch.setattr("strongroom.cli.commands.certificate_waiting.time.monotonic", lambda: float(next(seconds)))
+    ran = wait(strongroom, "--wait=1m", dns="manual")
+    assert ran.code == 7
+    words = ("strongroom", "secret-action-create", "--id", SECRET_ID, "--secret-action-type", VALIDATE, "--wait")
+    assert " ".join(words) in ran.err
 
 
 @pytest.mark.parametrize("text", ["0", "10w", "31d", "soon"])

@@ -50,10 +50,12 @@ def wait_for_certificate(
         if info.get("state") == _ISSUED:
             return session.client.call_object("GET", path)
         if info.get("state") != _OPEN:
+            word = f" ({info['error_code']})" if info.get("error_code") else ""
             raise CommandError(
-                f"The order failed: {info.get('error_message') or 'the server gives no reason.'}",
+                f"The order failed: {info.get('error_message') or 'the server gives no reason.'}{word}",
                 exit_code=Exit.WORK_FAILED,
                 code=ErrorCode.UNAVAILABLE,
+                hint=f"strongroom orders --secret-id {secret_id} shows the order.",
             )
         watch.tell(secret, info)
         if time.monotonic() + pause > deadline:
@@ -62,6 +64,7 @@ def wait_for_certificate(
                 exit_code=Exit.WAITED_TOO_LONG,
                 code=ErrorCode.UNAVAILABLE,
                 field="--wait",
+                hint=_next_step(secret_id, info),
             )
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -84,7 +87,7 @@ class _Watch:
         if text and text != self._told:
             self._session.note(text)
             self._told = text
-        if not self._asked and info.get("challenges") and "dns_challenge_validation_time" not in info:
+        if not self._asked and _waits_for_person(info):
             self._asked = True
             self._session.note(_zone_file(info["challenges"]))
             if self._validates or self._agrees():
@@ -105,6 +108,19 @@ def _line(job: Mapping[str, Any]) -> str:
     if isinstance(last, dict) and last.get("message"):
         text += f" ({last['message']})"
     return text
+
+
+def _waits_for_person(info: Mapping[str, Any]) -> bool:
+    return bool(info.get("challenges")) and "dns_challenge_validation_time" not in info
+
+
+def _next_step(secret_id: str, info: Mapping[str, Any]) -> str:
+    if _waits_for_person(info):
+        return (
+            "Once the records are published: strongroom secret-action-create "
+            f"--id {secret_id} --secret-action-type {VALIDATE} --wait"
+        )
+    return f"strongroom orders --secret-id {secret_id} shows what it waits for."
 
 
 def _zone_file(challenges: Any) -> str:

@@ -30,15 +30,15 @@ class Looks:
     only_dead_since: datetime | None = None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], now: datetime) -> Looks:
-        """Return what the job remembers."""
+    def of(cls, data: Mapping[str, Any], now: datetime, idle: timedelta) -> Looks:
+        """Return what the job remembers; time in which nobody could look does not count."""
         if "since" not in data:
             return cls(since=now)
         dead = data.get("only_dead_since")
         return cls(
-            since=from_microseconds(data["since"]),
+            since=from_microseconds(data["since"]) + idle,
             wrong=data["wrong"],
-            only_dead_since=None if dead is None else from_microseconds(dead),
+            only_dead_since=None if dead is None else from_microseconds(dead) + idle,
         )
 
     def after(self, unseen: Sequence[OrderChallenge], now: datetime) -> Looks:
@@ -106,7 +106,8 @@ def missing(unseen: Sequence[OrderChallenge]) -> str:
     first = unseen[0]
     have = sum(server.seen for server in first.servers)
     more = f", and {len(unseen) - 1} more" if len(unseen) > 1 else ""
-    return f"the TXT record at {target_of(first)}, seen on {have} of {len(first.servers)} servers{more}"
+    servers = "1 name server" if len(first.servers) == 1 else f"{len(first.servers)} name servers"
+    return f"the TXT record at {target_of(first)}, seen on {have} of {servers}{more}"
 
 
 def unseen_in_time(challenge: OrderChallenge, waited: timedelta) -> str:
@@ -118,8 +119,8 @@ def unseen_in_time(challenge: OrderChallenge, waited: timedelta) -> str:
     )
     minutes = max(1, round(waited.total_seconds() / 60))
     return (
-        f"The TXT record {target_of(challenge)}. with the value {challenge.txt_value} was not seen within {minutes} "
-        f"minutes on {lacking or 'any authoritative server'}."
+        f"The TXT record {target_of(challenge)}. with the value {challenge.txt_value} was not seen within "
+        f"{'a minute' if minutes == 1 else f'{minutes} minutes'} on {lacking or 'any authoritative server'}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from strongroom.kernel.errors import ErrorCode, Problems
 from strongroom.kernel.value import value
 from strongroom.pki.members import shorten
-from strongroom.pki.names import NameProblem, check_host
+from strongroom.pki.names import NameProblem, check_host, is_address
 
 MOST_COMMON_NAME: Final = 64
 """Bytes. Source: RFC 5280 appendix A (ub-common-name)."""
@@ -90,6 +90,8 @@ def names_key(names: Sequence[str]) -> str:
 
 def _read(problems: Problems, field: str, text: str) -> str | None:
     try:
+        if is_address(text.strip()):
+            raise NameProblem("public certificates hold domain names, no IP addresses")
         name = check_host(text.strip()).lower()
         bare = name.removeprefix(_WILDCARD)
         if "." not in bare:

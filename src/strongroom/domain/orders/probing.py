@@ -141,7 +141,8 @@ class Probe:
             try:
                 reports = self._propagation.look(record.name, [record.value], provider.servers)
                 if reports and all(report.seen for report in reports):
-                    return f"All {len(reports)} authoritative servers have it: {_named(reports)}."
+                    who = "The authoritative server has" if len(reports) == 1 else "All authoritative servers have"
+                    return f"{who} it: {_named(reports)}."
                 missing = [report for report in reports if not report.seen]
                 problem = f"These servers do not have it: {_named(missing)}." if reports else "No server was found."
             except Unavailable as error:

@@ -48,6 +48,11 @@ def test_record_that_is_seen_late_is_waited_for(dns: FakeDns, clock: FrozenClock
     assert dns.left == []
 
 
+def test_all_servers_that_have_the_record_are_named(dns: FakeDns) -> None:
+    said = message(probe(dns).try_dns(dns.provider, None), "see")
+    assert said == "All authoritative servers have it: ns1.example.net (192.0.2.1), ns2.example.net (192.0.2.2)."
+
+
 def test_record_that_is_not_seen_in_time_is_told_with_the_servers_and_removed(dns: FakeDns) -> None:
     dns.lag = timedelta(hours=1)
 
