@@ -190,7 +190,7 @@ def _names(number: int, chance: random.Random) -> list[str]:
     if chance.random() < 0.2:
         names.append(f"*.{_PREFIX}{number}.{domain}")
     if chance.random() < 0.2:
-        names.append(f"www.{_PREFIX}{number}.{chance.choice(DOMAINS)}")
+        names.append(f"{_PREFIX}{number}-www.{chance.choice(DOMAINS)}")
     return names
 
 

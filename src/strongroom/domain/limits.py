@@ -24,6 +24,7 @@ class Limits:
     certificate_templates: int = 10
     public_authorities: int = 10
     dns_configurations: int = 10
+    orders_running: int = 10
     orders_waiting: int = 10_000
     order_names: int = 100
     ca_orders_per_account: int = 300

@@ -52,6 +52,7 @@ from strongroom.runtime.data_dir import DataDir
 from strongroom.runtime.helper_processes import HelperProcesses
 from strongroom.runtime.key_pool import KeyPool
 from strongroom.runtime.keys_refresh import KeysRefresh
+from strongroom.runtime.lanes import Lane
 from strongroom.runtime.lint import Linter
 from strongroom.runtime.logging import logger
 from strongroom.runtime.master_key import MasterKeyRotation
@@ -204,9 +205,6 @@ def build(
             authorities.lint_steps,
             authorities.certificate_watch,
             authorities.crl_watch,
-            orders.steps,
-            orders.cleanup,
-            orders.renewal_info,
             AuditVerification(storage, [keys.checkpoints.public_key_b64]),
             OneStep(ROTATE_MASTER_KEY, rotation.rotate),
         ]
@@ -223,7 +221,12 @@ def build(
             http=outside.http,
             watch=delivery_watch,
         )
-        handlers += [notices.expiry, notices.dispatch, notices.deliveries]
+        handlers += [notices.expiry, notices.dispatch]
+        lanes = [
+            Lane(name="orders", handlers=[orders.steps], threads=limits.orders_running),
+            Lane(name="upkeep", handlers=[orders.cleanup, orders.renewal_info], threads=2),
+            Lane(name="notices", handlers=[notices.deliveries], threads=2),
+        ]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)
         periodic: list[Periodic] = [Checkpoints(storage, clock, keys.checkpoints)]
         if settings.database_url is not None:
@@ -236,6 +239,7 @@ def build(
             storage=storage,
             clock=clock,
             handlers=handlers,
+            lanes=lanes,
             sources=[
                 due_for_expiry(),
                 due_for_rotation(),

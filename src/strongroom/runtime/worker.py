@@ -29,22 +29,12 @@ from strongroom.domain.jobs.steps import (
 from strongroom.domain.ports import Storage, Unit
 from strongroom.kernel.clock import Clock
 from strongroom.kernel.errors import Conflict, Internal, NotFound, StrongroomError
+from strongroom.runtime.lanes import Crew, Lane, Run
+from strongroom.runtime.purge import Purge
 
 LEASE: Final = timedelta(seconds=60)
 _LOOK_EVERY: Final = timedelta(seconds=1)
 """How late a worker notices a job that another process queued, if the database does not tell of it."""
-_SLOW: Final = timedelta(seconds=5)
-"""A step that takes longer gets a stand-in for its thread, so that others need not wait for it."""
-_MOST_THREADS: Final = 8
-_PURGE_EVERY: Final = timedelta(hours=1)
-_PURGE_BATCH: Final = 1000
-_JOBS_KEPT: Final = timedelta(days=30)
-_DELIVERIES_KEPT: Final = timedelta(days=30)
-_ISSUED_KEPT: Final = timedelta(days=30)
-"""How long issued certificates are known after their end; revocation lists leave them out from the end on."""
-_ORDERS_KEPT: Final = timedelta(days=30)
-_CA_USES_KEPT: Final = timedelta(days=31)
-"""Longer than any limit of a CA looks back."""
 
 
 class Log(Protocol):
@@ -72,23 +62,6 @@ class Periodic(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    """A step that a thread of this process is doing.
-
-    Attributes:
-        lost: whether the job belongs to somebody else by now.
-        stored_by: the unit of work that wrote what came of the step. Set inside of it, so that a
-            renewal or a hand-back queued behind it does not undo it (the fence is still the same);
-            which unit it was, because the store may run a unit twice.
-    """
-
-    job: Job
-    since: float
-    lost: bool = False
-    stored_by: object = None
-
-
 @dataclass(slots=True)
 class _Timer:
     task: Periodic
@@ -101,7 +74,8 @@ class Worker:
     Args:
         storage: the store that the jobs are in.
         clock: decides what is due; the waits themselves are of real time.
-        handlers: one for each kind of job; other kinds are left to other processes.
+        handlers: one for each kind of job that waits for nothing outside.
+        lanes: the other kinds; what is named nowhere is left to other processes.
         sources: asked for due work at every interval.
         periodic: short tasks of this process.
         owner: name of this process, for the lease.
@@ -109,7 +83,7 @@ class Worker:
         interval: how often due work is looked for.
         events_kept: how long events stay in the outbox.
         observe: hears of every step: kind of job, how it ended, seconds.
-        threads: workers; more are added while steps are slow.
+        threads: for ``handlers``; more are added while steps are slow.
     """
 
     def __init__(
@@ -118,6 +92,7 @@ class Worker:
         storage: Storage,
         clock: Clock,
         handlers: Sequence[JobHandler],
+        lanes: Sequence[Lane] = (),
         sources: Sequence[DueWork] = (),
         periodic: Sequence[Periodic] = (),
         owner: str,
@@ -129,28 +104,31 @@ class Worker:
     ) -> None:
         self._storage = storage
         self._clock = clock
-        self._handlers = {handler.kind: handler for handler in handlers}
+        every = [Lane(name="worker", handlers=handlers, threads=threads), *lanes]
+        self._handlers = {handler.kind: handler for lane in every for handler in lane.handlers}
         self._kinds = tuple(self._handlers)
+        self._crews = [
+            Crew(lane.name, tuple(handler.kind for handler in lane.handlers), lane.threads) for lane in every
+        ]
+        self._crew_of = {kind: crew for crew in self._crews for kind in crew.kinds}
         self._sources = tuple(sources)
         self._periodic = tuple(periodic)
-        self._timers = [_Timer(task) for task in (*periodic, _Purge(storage, clock, events_kept))]
+        self._timers = [_Timer(task) for task in (*periodic, Purge(storage, clock, events_kept))]
         self._owner = owner
         self._log = log
         self._interval = interval
         self._observe = observe or _unobserved
-        self._threads_wanted = threads
         self._changed = threading.Condition()
         self._signals = 0
         self._stopping = False
-        self._runs: set[_Run] = set()
         self._threads: set[threading.Thread] = set()
 
     def start(self) -> None:
-        """Start the scheduler, the lease keeper and the workers."""
+        """Start the scheduler, the keeper of leases and threads, and the workers that are always there."""
         self._spawn(self._schedule, "scheduler")
-        self._spawn(self._keep_leases, "leases")
-        for number in range(self._threads_wanted):
-            self._spawn(self._work, f"worker-{number + 1}")
+        self._spawn(self._keep, "keeper")
+        for _ in range(self._crews[0].size):
+            self._enlarge(self._crews[0], is_lasting=True)
 
     def wake(self) -> None:
         """Look for due jobs now; called after a commit that queued one."""
@@ -166,9 +144,7 @@ class Worker:
         deadline = time.monotonic() + timeout.total_seconds()
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
-        with self._changed:
-            unfinished = list(self._runs)
-        for run in unfinished:
+        for run in self._current_runs():
             self._log.warning("job handed back", job=run.job.id, kind=run.job.kind, step=run.job.step)
             self._store(run, handed_back(run.job, self._clock.now()))
         for task in self._periodic:
@@ -180,7 +156,7 @@ class Worker:
         For commands and tests that want the work done now.
         """
         for done in range(limit):
-            job = self._claim()
+            job = self._claim(self._kinds)
             if job is None:
                 return done
             self._run(job)
@@ -216,19 +192,24 @@ class Worker:
             following = min([look_at, *(timer.due for timer in self._timers)])
             self._rest(following - time.monotonic())
 
-    def _keep_leases(self) -> None:
+    def _keep(self) -> None:
+        """Keep the leases of what runs here, and enough threads in every lane."""
         renew_every = LEASE.total_seconds() / 3
         renew_at = time.monotonic() + renew_every
         while not self._stopping:
-            self._rest(_LOOK_EVERY.total_seconds())
+            with self._changed:
+                seen = self._signals
             now = time.monotonic()
             if now >= renew_at:
                 renew_at = now + renew_every
                 for run in self._current_runs():
                     self._renew(run)
-            self._guarded("adding a worker failed", self._add_stand_in)
+            due_in = None
+            with self._reported("adding a worker failed"):
+                due_in = self._staff()
+            self._rest(_pause(due_in), seen)
 
-    def _renew(self, run: _Run) -> None:
+    def _renew(self, run: Run) -> None:
         """Move the end of a lease; a worker that has lost its job finds that out when it saves."""
         held = replace(run.job, lease_until=self._clock.now() + LEASE)
 
@@ -243,21 +224,43 @@ class Worker:
                 run.lost = True
                 raise
 
-    def _add_stand_in(self) -> None:
-        now = time.monotonic()
-        slow = sum(now - run.since > _SLOW.total_seconds() for run in self._current_runs())
+    def _staff(self) -> float | None:
+        """Add a thread to each lane that has work and nobody free; return the seconds until one has work, if known."""
         with self._changed:
-            workers = sum(thread.name.startswith("strongroom-worker") for thread in self._threads)
-        if slow == workers < _MOST_THREADS and self._due_in() == 0:
-            self._spawn(lambda: self._work(until_idle=True), f"worker-{workers + 1}")
+            short = [crew for crew in self._crews if len(crew.runs) >= crew.threads < crew.wanted()]
+        due_in = self._due_in([kind for crew in short for kind in crew.kinds])
+        if due_in != 0:
+            return due_in
+        for crew in short:
+            if self._due_in(crew.kinds) == 0:
+                self._enlarge(crew)
+        return None
 
-    def _current_runs(self) -> list[_Run]:
+    def _enlarge(self, crew: Crew, *, is_lasting: bool = False) -> None:
         with self._changed:
-            return list(self._runs)
+            crew.threads += 1
+            number = crew.threads
+        self._spawn(lambda: self._work(crew, is_lasting=is_lasting), f"{crew.name}-{number}")
+
+    def _is_spare(self, crew: Crew, seen: int | None = None) -> bool:
+        """Tell a thread without work whether it may end; it does not belong to the lane any more then.
+
+        Args:
+            crew: of the thread.
+            seen: signals before it found nothing to do; ``None`` if it did not look.
+        """
+        with self._changed:
+            may_end = crew.threads > crew.wanted() if seen is None else self._signals == seen
+            crew.threads -= may_end
+            return may_end
+
+    def _current_runs(self) -> list[Run]:
+        with self._changed:
+            return [run for crew in self._crews for run in crew.runs]
 
     # The workers.
 
-    def _work(self, *, until_idle: bool = False) -> None:
+    def _work(self, crew: Crew, *, is_lasting: bool) -> None:
         # After a job the next one is claimed at once; to ask first when it is due pays for idle times only.
         eager = False
         while not self._stopping:
@@ -265,36 +268,40 @@ class Worker:
                 seen = self._signals
             due_in: float | None = None
             with self._reported("claiming a job failed"):
-                due_in = 0.0 if eager else self._due_in()
-                if due_in == 0 and (job := self._claim()) is not None:
+                due_in = 0.0 if eager else self._due_in(crew.kinds)
+                if due_in == 0 and (job := self._claim(crew.kinds)) is not None:
+                    if crew.threads < crew.size:
+                        # There may be more: the next thread looks, and brings another one if so.
+                        self._enlarge(crew)
                     self._run(job)
+                    if not is_lasting and self._is_spare(crew):
+                        return
                     eager = True
                     continue
             if eager:
                 eager = False
-                continue
-            if until_idle:
+            elif is_lasting:
+                self._rest(_pause(due_in), seen)
+            elif self._is_spare(crew, seen):
                 return
-            wait = _LOOK_EVERY.total_seconds()
-            self._rest(wait if due_in is None else min(wait, max(due_in, 0.01)), seen)
 
-    def _due_in(self) -> float | None:
+    def _due_in(self, kinds: Sequence[str]) -> float | None:
         """Return the seconds until the next job can be claimed, 0 if one can be now, ``None`` without any."""
-        at = self._storage.read(lambda unit: unit.jobs.next_due(self._kinds))
+        at = self._storage.read(lambda unit: unit.jobs.next_due(kinds))
         return None if at is None else max(0.0, (at - self._clock.now()).total_seconds())
 
-    def _claim(self) -> Job | None:
+    def _claim(self, kinds: Sequence[str]) -> Job | None:
         def claim(unit: Unit) -> Job | None:
             now = self._clock.now()
-            return unit.jobs.claim(self._owner, now, now + LEASE, self._kinds)
+            return unit.jobs.claim(self._owner, now, now + LEASE, kinds)
 
         return self._storage.write(claim)
 
     def _run(self, job: Job) -> None:
         """Do one step of a job and store what came of it."""
-        run = _Run(job, time.monotonic())
+        run, crew = Run(job, time.monotonic()), self._crew_of[job.kind]
         with self._changed:
-            self._runs.add(run)
+            crew.runs.add(run)
         try:
             if self._stopping:
                 self._store(run, handed_back(job, self._clock.now()))
@@ -302,9 +309,9 @@ class Worker:
                 self._observe(job.kind, self._step(run), time.monotonic() - run.since)
         finally:
             with self._changed:
-                self._runs.discard(run)
+                crew.runs.discard(run)
 
-    def _step(self, run: _Run) -> str:
+    def _step(self, run: Run) -> str:
         """Do the step and return how it ended, in one word."""
         job = run.job
         try:
@@ -323,7 +330,7 @@ class Worker:
             self._log.warning("job failed", job=job.id, kind=job.kind, code=outcome.code, reason=outcome.message)
         return type(outcome).__name__.lower()
 
-    def _store(self, run: _Run, job: Job) -> None:
+    def _store(self, run: Run, job: Job) -> None:
         """Store a job that has no outcome of a step; when that fails, its lease runs out by itself."""
 
         def store(unit: Unit) -> None:
@@ -374,6 +381,12 @@ class Worker:
             self._log.error(event, exc_info=error, **fields)
 
 
+def _pause(due_in: float | None) -> float:
+    """Return how long to wait before looking again, when the next job is due in so many seconds, if in any."""
+    longest = _LOOK_EVERY.total_seconds()
+    return longest if due_in is None else min(longest, max(due_in, 0.01))
+
+
 def _unobserved(kind: str, outcome: str, seconds: float) -> None:
     """Tell nobody."""
 
@@ -385,7 +398,7 @@ class _LostFence(Exception):
 class _StoreStep:
     """Stores what came of a step; with `Commit`, in the unit that also writes its effects."""
 
-    def __init__(self, clock: Clock, run: _Run, step: Step) -> None:
+    def __init__(self, clock: Clock, run: Run, step: Step) -> None:
         self._clock = clock
         self._run = run
         self._step = step
@@ -401,28 +414,3 @@ class _StoreStep:
             raise _LostFence from lost
         self._run.stored_by = self
         return outcome
-
-
-class _Purge:
-    """Clears away what nobody asks for any more."""
-
-    every: Final = _PURGE_EVERY
-
-    def __init__(self, storage: Storage, clock: Clock, events_kept: timedelta) -> None:
-        self._storage = storage
-        self._clock = clock
-        self._events_kept = events_kept
-
-    def run(self) -> None:
-        now = self._clock.now()
-        self._all(lambda unit: unit.jobs.purge_ended(now - _JOBS_KEPT, _PURGE_BATCH))
-        self._all(lambda unit: unit.events.purge(now - self._events_kept, _PURGE_BATCH))
-        self._all(lambda unit: unit.notifications.purge_deliveries(now - _DELIVERIES_KEPT, _PURGE_BATCH))
-        self._all(lambda unit: unit.authorities.purge_issued(now - _ISSUED_KEPT, _PURGE_BATCH))
-        self._all(lambda unit: unit.orders.purge(now - _ORDERS_KEPT, _PURGE_BATCH))
-        self._all(lambda unit: unit.orders.purge_uses(now - _CA_USES_KEPT, _PURGE_BATCH))
-        self._storage.write(lambda unit: unit.identities.purge_refresh_tokens(now))
-
-    def _all(self, purge: Callable[[Unit], int]) -> None:
-        while self._storage.write(purge) == _PURGE_BATCH:
-            pass

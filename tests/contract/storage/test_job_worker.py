@@ -18,6 +18,7 @@ from strongroom.domain.jobs.model import Job, JobQuery, JobState
 from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Step, new_job
 from strongroom.domain.ports import Storage, Unit
 from strongroom.kernel.clock import FrozenClock
+from strongroom.runtime.lanes import Lane
 from strongroom.runtime.worker import Worker
 from tests.contract.storage.builders import NOW
 from tests.contract.storage.conftest import OpenStorage
@@ -37,10 +38,9 @@ class Silence:
 class Handler:
     """Runs a function for each step."""
 
-    kind = KIND
-
-    def __init__(self, do: Callable[[Job], Step]) -> None:
+    def __init__(self, do: Callable[[Job], Step], kind: str = KIND) -> None:
         self.run = do
+        self.kind = kind
 
 
 def make_worker(storage: Storage, do: Callable[[Job], Step], owner: str, clock: FrozenClock, **options: Any) -> Worker:
@@ -157,6 +157,31 @@ def test_job_handed_back_at_the_stop_goes_on_elsewhere_at_once(open_store: OpenS
     until(lambda: not worker._current_runs())
     (job,) = first.read(lambda unit: unit.jobs.page(JobQuery(limit=9))).items
     assert job.result == {"by": "second"}
+
+
+def test_steps_that_hang_hold_up_no_other_lane(open_store: OpenStorage) -> None:
+    clock, store = FrozenClock(NOW), open_store(stream="one")
+    answers, asking = threading.Event(), threading.Semaphore(0)
+
+    def ask(job: Job) -> Step:
+        asking.release()
+        answers.wait(10)
+        return Done()
+
+    def enqueue(unit: Unit) -> None:
+        for number in range(30):
+            unit.jobs.enqueue(new_job("network", dedupe_key=f"silent-{number}", now=NOW - timedelta(hours=1)))
+
+    lane = Lane(name="network", handlers=[Handler(ask, "network")], threads=10)
+    with running(make_worker(store, lambda _: Done(), "one", clock, lanes=[lane])):
+        store.write(enqueue)
+        for _ in range(10):
+            assert asking.acquire(timeout=10)
+        queue(store, 20)
+        until(lambda: total(store, JobState.DONE) == 20)
+        assert total(store, JobState.RUNNING) == 10
+        answers.set()
+        until(lambda: total(store, JobState.DONE) == 50)
 
 
 _DIES = """

@@ -16,6 +16,7 @@ from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, 
 from strongroom.domain.ports import Unit
 from strongroom.kernel.clock import FrozenClock
 from strongroom.kernel.errors import Conflict, ErrorCode, Internal, Invalid, Unavailable
+from strongroom.runtime import lanes
 from strongroom.runtime import worker as worker_module
 from strongroom.runtime.worker import Worker
 from tests.unit.memory_store import MemoryStorage
@@ -332,7 +333,7 @@ def test_job_of_another_process_is_noticed_without_a_signal(bench: Bench, monkey
 
 def test_slow_jobs_do_not_hold_up_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_LOOK_EVERY", timedelta(milliseconds=5))
-    monkeypatch.setattr(worker_module, "_SLOW", timedelta(milliseconds=20))
+    monkeypatch.setattr(lanes, "SLOW", timedelta(milliseconds=20))
     release = threading.Event()
 
     def do(job: Job) -> Step:
