@@ -32,7 +32,11 @@ _LIMIT_REASONS = ("The CA allows", "asked to be left alone", "too many:")
 
 @dataclass
 class Report:
-    """What a run did and found; the lists are empty when all is well."""
+    """What a run did and found; the lists are empty when all is well.
+
+    Attributes:
+        limits: the most that was used at one time of what the first CA allows.
+    """
 
     seed: int
     certificates: int
@@ -41,7 +45,9 @@ class Report:
     issued: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     notices: dict[str, int] = field(default_factory=dict)
+    notices_received: int = 0
     weather: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
     refused_by_ledger: int = 0
     refused_by_cas: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
@@ -120,6 +126,7 @@ class Year:
         self._number = itertools.count()
         self._notices = Notices()
         self._counts: Counter[str] = Counter()
+        self._silent_until = world.clock.now()
 
     def run(self) -> None:
         """Live through the days, then judge them."""
@@ -201,7 +208,8 @@ class Year:
         world, until = self._world, weather.at + weather.lasts
         self._counts[weather.what] += 1
         if weather.what in world.cas:
-            world.cas[weather.what].outage_until = until
+            ca = world.cas[weather.what]
+            ca.outage_until = max(ca.outage_until or until, until)
         elif weather.what == "provider":
             world.dns.outage_until = until
         elif weather.what == "name servers":
@@ -211,9 +219,12 @@ class Year:
             self._at(until, self._lag_ends, None)
         elif weather.what == "no renewal information":
             world.cas["web-ca"].offers_renewal_info = False
+            self._silent_until = max(self._silent_until, until)
             self._at(until, self._renewal_information_is_back, None)
         elif weather.what == "a name fails":
             self._fail(until)
+        elif weather.what == "receiver":
+            world.receiver.statuses[:] = [503] * self._chance.randrange(1, 4)
         elif weather.what == "kill":
             world.come_back()
         else:
@@ -223,7 +234,7 @@ class Year:
         self._world.dns.lag = timedelta()
 
     def _renewal_information_is_back(self, _: None) -> None:
-        self._world.cas["web-ca"].offers_renewal_info = True
+        self._world.cas["web-ca"].offers_renewal_info = self._world.clock.now() >= self._silent_until
 
     def _fail(self, until: datetime) -> None:
         """Let the CA fail to validate a name that somebody renews by hand, again and again."""
@@ -257,11 +268,21 @@ class Year:
         report.restarts, report.killed_in_a_call = world.restarts, world.killed
         report.steps, report.turns = world.steps, world.turns
         report.refused_by_cas = {name: len(ca.refusals) for name, ca in world.cas.items()}
+        first = world.cas["web-ca"]
+        report.limits = {kind: f"{first.fullest[kind]} of {limit.count}" for kind, limit in first.limits.items()}
         report.lapsed += notices.expired
         report.not_issued = [f"{item.name} at {item.ca}" for item in self._fleet if not item.issued]
         report.limits_exceeded = [f"{kind} {subject} at {at}" for kind, subject, at in world.cas["web-ca"].refusals]
         report.too_soon = [f"{name}: {text}" for name, ca in world.cas.items() for text in ca.too_soon]
+        report.notices_received = len(world.receiver.received)
         report.wrong_notices = notices.faults(end)
+        report.wrong_notices += notices.undelivered(received.json for received in world.receiver.received)
+        report.wrong_notices += [
+            f"a delivery was {state} after {attempt} tries"
+            for state, attempt in world.connection.execute(
+                "SELECT state, attempt FROM notification_deliveries WHERE state != 'delivered'"
+            )
+        ]
         stored = Counter(serial.replace(":", "").lower().lstrip("0") for serial in notices.serials)
         made = {id_: name for name, ca in world.cas.items() for id_ in ca.certificates}
         report.lost_certificates = [f"{made[id_]}: {id_} was never stored" for id_ in made.keys() - stored.keys()]

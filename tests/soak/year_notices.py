@@ -1,6 +1,7 @@
 """Which notices are due about a certificate, worked out apart from the product, and what was told.
 
-People hear of it when 90, 60, 30, 10, 1 and 0 whole days are left, on that day only. Source: contract domain, 7.1.
+People hear of it when 90, 60, 30, 10, 1 and 0 whole days are left, on that day only. Source: contract
+domain section 7.1.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from strongroom.kernel.time import from_microseconds
+from strongroom.kernel.time import format_rfc3339, from_microseconds
 
 _DAYS = {90: "in_90_days", 60: "in_60_days", 30: "in_30_days", 10: "in_10_days", 1: "in_1_day", 0: "in_0_days"}
 _DAY = timedelta(days=1)
@@ -96,3 +99,26 @@ class Notices:
                     ]
         found += [f"{key[1]} of {key[0]}, which ends at {key[2]}, was not due" for key in self._told.keys() - known]
         return found
+
+    def undelivered(self, received: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Return notices that reached nobody, or reached somebody twice as different ones.
+
+        Args:
+            received: CloudEvents as they came; the same one may come again under its id.
+        """
+        notices = {notice["id"]: notice["data"] for notice in received}
+        arrived = Counter(
+            (secret["secret_id"].rpartition(":")[2], data["event_sub_type"], secret["secret_expiration"])
+            for data in notices.values()
+            for secret in data["secrets"]
+        )
+        told = Counter(
+            (secret_id, name, format_rfc3339(ends))
+            for (secret_id, name, ends), times in self._told.items()
+            for _ in times
+        )
+        return [
+            f"{key[1]} of {key[0]}, which ends at {key[2]}: told {told[key]} times, arrived {arrived[key]} times"
+            for key in told | arrived
+            if told[key] != arrived[key]
+        ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from strongroom.kernel.time import from_microseconds
 from tests.factories.orders import FakeAcme, FakeDns, FakeDnsProviders
 from tests.peers.acme_ca import LETS_ENCRYPT, AcmeCa, CaAccount, CaOrder, CaRefusal, Limit
 from tests.peers.in_process import START_OF_TESTS, InProcess, in_process
+from tests.peers.sinks import WebhookSink, running_webhook_sink
 
 DAY = timedelta(days=1)
 LOOK_EVERY = timedelta(minutes=1)
@@ -56,11 +58,13 @@ class WatchedCa(AcmeCa):
 
     Attributes:
         too_soon: orders that came although the CA had asked to be left alone.
+        fullest: the most that was ever used of a limit, by its kind.
     """
 
     def __init__(self, clock: FrozenClock, dns: FakeDns) -> None:
         super().__init__(clock, dns.seen)
         self.too_soon: list[str] = []
+        self.fullest: Counter[str] = Counter()
         self._quiet: tuple[datetime, datetime] | None = None
 
     def new_order(
@@ -77,6 +81,12 @@ class WatchedCa(AcmeCa):
                 begin = self._quiet[0] if self._quiet is not None and now < self._quiet[1] else now
                 self._quiet = (begin, now + min(refusal.retry_after, _HELD_AT_MOST))
             raise
+
+    def _use(self, kind: str, subject: str) -> None:
+        super()._use(kind, subject)
+        if (limit := self.limits.get(kind)) is not None:
+            since = self.clock.now() - limit.per
+            self.fullest[kind] = max(self.fullest[kind], sum(at > since for at in self._uses[kind, subject]))
 
 
 @dataclass
@@ -117,6 +127,7 @@ class World:
     acme: FakeAcme
     cas: dict[str, WatchedCa]
     chance: Chance
+    receiver: WebhookSink
     connection: sqlite3.Connection
     restarts: int = 0
     killed: int = 0
@@ -126,7 +137,7 @@ class World:
     _purge_at: datetime = field(default=START_OF_TESTS)
 
     def configure(self) -> None:
-        """Make the CAs and the DNS."""
+        """Make the CAs, the DNS, and where notices go."""
         for name in reversed(CAS):
             body: dict[str, Any] = {"name": name, "config_type": "public_cert_configuration_ca_acme"}
             if name == "web-ca":
@@ -148,6 +159,17 @@ class World:
                 "rfc2136_server": "192.0.2.53",
                 "rfc2136_tsig_key_name": "key.example.com",
                 "rfc2136_tsig_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
+            },
+            201,
+        )
+        self.ask(
+            "POST",
+            "/api/v2/notifications/destinations",
+            {
+                "name": "people",
+                "type": "webhook",
+                "url": self.receiver.url,
+                "filters": {"event_types": ["secret_about_to_expire"]},
             },
             201,
         )
@@ -249,8 +271,14 @@ def forecast(chance: random.Random, start: datetime, days: int) -> list[Weather]
     every((15, 25), "lag", timedelta(hours=1), timedelta(days=2))
     every((20, 40), "no renewal information", timedelta(days=5), timedelta(days=15))
     every((5, 10), "a name fails", timedelta(hours=2), timedelta(hours=30))
+    every((4, 8), "receiver", timedelta(), timedelta())
     every((4, 7), "kill", timedelta(), timedelta())
     every((3, 6), "kill in a call", timedelta(), timedelta())
+    # Just when the first fleet is due, and for longer than it is: then all of it comes at once, and nothing is free.
+    planned += [
+        Weather(at=start + 56.5 * DAY, what="web-ca", lasts=3 * DAY),
+        Weather(at=start + 54 * DAY, what="no renewal information", lasts=12 * DAY),
+    ]
     # Away when the other one is back.
     spare = [Weather(at=item.at + 5 * DAY, what="spare-ca", lasts=DAY) for item in planned if item.what == "short-ca"]
     return sorted([*planned, *spare])
@@ -291,7 +319,7 @@ def world(data_dir: Path, chance: random.Random, certificates: int) -> Iterator[
     killer = Chance(random.Random(chance.random()))
     acme.hooks.append(killer)
     dns.hooks.append(killer)
-    with ExitStack() as running:
+    with running_webhook_sink() as receiver, ExitStack() as running:
 
         def start() -> InProcess:
             running.close()
@@ -303,6 +331,7 @@ def world(data_dir: Path, chance: random.Random, certificates: int) -> Iterator[
                     dns=FakeDnsProviders(dns, [ConfigType.DNS_RFC2136]),
                     propagation=dns.propagation(),
                     acme_directory_production=_directory("web-ca"),
+                    allow_private_addresses=True,
                     limits=settings,
                 )
             )
@@ -318,6 +347,7 @@ def world(data_dir: Path, chance: random.Random, certificates: int) -> Iterator[
                 acme=acme,
                 cas=cas,
                 chance=killer,
+                receiver=receiver,
                 connection=connection,
             )
         finally:
