@@ -618,6 +618,10 @@ def _second_provider_is_refused(server: InProcess) -> bool:
     return _said(second, 400, "reached the maximum of 1")
 
 
+def _one_order_runs(server: InProcess) -> bool:
+    return {crew.name: crew.size for crew in server.container.worker._crews}["orders"] == 1
+
+
 LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
     "secret_groups": (1, _secret_groups),
     "labels": (1, lambda server: _said(_create(server, labels=["aa", "bb"]), 400, "label")),
@@ -652,6 +656,7 @@ LIMITS: dict[str, tuple[int, Callable[[InProcess], bool]]] = {
     "certificate_templates": (1, lambda server: _second_is_refused(server, create_template)),
     "public_authorities": (1, _second_ca_is_refused),
     "dns_configurations": (1, _second_provider_is_refused),
+    "orders_running": (1, _one_order_runs),
     "versions_kept": (2, _versions_kept),
     "locks_per_secret": (1, _locks_per_secret),
     "lock_attributes_bytes": (
