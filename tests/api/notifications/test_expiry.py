@@ -149,3 +149,16 @@ def test_many_on_one_day_come_together(server: InProcess, sink: WebhookSink, smt
     assert all("secret_expiration" in secret for secret in request.json["data"]["secrets"])
     (mail,) = smtp_sink.mails
     assert mail.message["Subject"] == "Your 3 imported_cert secrets expire in 30 days"
+
+
+def test_end_that_came_while_no_server_ran_is_told_of_once(server: InProcess, sink: WebhookSink) -> None:
+    import_leaf(server, 5)
+    server.clock.advance(timedelta(days=9, hours=23))
+    server.work()
+    server.clock.advance(timedelta(hours=20))
+    server.work()
+    assert told(sink) == ["expired"]
+
+    live(server, 1)
+
+    assert told(sink) == ["expired"] * 2

@@ -74,10 +74,12 @@ def lock(server: InProcess, address: str, *names: str, mode: str | None = None) 
 
 
 def events(server: InProcess) -> list[str]:
-    """Return the names of all events so far, oldest first."""
+    """Return the names of all events so far, oldest first, without the notices before an end."""
     database = server.directory.path / "strongroom.db"
     with sqlite3.connect(database) as connection:
-        rows = connection.execute("SELECT event_type FROM events ORDER BY pk").fetchall()
+        rows = connection.execute(
+            "SELECT event_type FROM events WHERE event_type NOT LIKE '%about_to_expire' ORDER BY pk"
+        ).fetchall()
     connection.close()
     return [row[0].removeprefix("com.ibm.cloud.secrets-manager.") for row in rows]
 

@@ -9,7 +9,7 @@ Source: contract domain section 7.1.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from strongroom.domain.access.principals import SYSTEM
@@ -23,6 +23,7 @@ from strongroom.kernel.clock import Clock
 
 TELL: Final = "secret.notice"
 _BATCH: Final = 100
+_DAY: Final = timedelta(days=1)
 _STEP: Final = "start"
 
 
@@ -66,4 +67,6 @@ class ExpiryNotices:
         elif end <= now and secret.state is State.DESTROYED:
             # That it expires is told with the destruction itself; this is a day later, and every day from then on.
             self._outbox.emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
+            unit.secrets.set_notice(secret.id, now + _DAY)
+            return
         unit.secrets.set_notice(secret.id, next_look(end, now))

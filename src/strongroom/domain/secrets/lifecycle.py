@@ -97,6 +97,8 @@ class ExpirySteps:
                 next_rotation_at=secret.next_rotation_at if certificate else None,
             )
         )
+        # The next notice of it is due in a day, however late this one was.
+        unit.secrets.set_notice(secret.id, now + _TELL_AGAIN)
         self._context.outbox.emit(unit, EventType.EXPIRED, secret, by=SYSTEM.iam_id, at=now)
         self._context.outbox.emit(unit, EventType.DATA_REMOVED, secret, by=SYSTEM.iam_id, at=now)
         unit.audit(automatic_entry(Action.SECRET_EXPIRE, secret, now))
