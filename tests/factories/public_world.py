@@ -19,6 +19,7 @@ from strongroom.domain.configurations.model import ConfigType
 from strongroom.kernel.clock import FrozenClock
 from tests.factories.orders import DIRECTORY, FakeAcme, FakeDns, FakeDnsProviders, make_ca
 from tests.peers.acme_ca import AcmeCa
+from tests.peers.fake_acme import FakeAcmeServer, fake_acme
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.server import Answer
 
@@ -27,38 +28,28 @@ _CONFIGURATIONS = "/api/v2/configurations"
 
 
 @dataclass
-class PublicWorld:
-    """The server with what it talks to; the server may die, the others stay."""
+class OrderingWorld:
+    """The server with the DNS and a CA; the server may die, the others stay."""
 
     server: InProcess
     start: Callable[[], InProcess]
     clock: FrozenClock
     dns: FakeDns
     ca: AcmeCa
-    second_ca: AcmeCa
-    acme: FakeAcme
 
-    def configure(self, *, fallback: bool = False) -> None:
-        """Make the CA ``my-ca`` and the DNS ``my-dns``; ``second-ca`` as its fallback if wanted."""
-        made = []
-        if fallback:
-            made.append(self.create("second-ca", SECOND_DIRECTORY))
-        made.append(self.create("my-ca", DIRECTORY, **({"ca_fallback": "second-ca"} if fallback else {})))
-        made.append(
-            self.server.request(
-                "POST",
-                _CONFIGURATIONS,
-                {
-                    "config_type": "public_cert_configuration_dns_rfc2136",
-                    "name": "my-dns",
-                    "rfc2136_server": "192.0.2.53",
-                    "rfc2136_tsig_key_name": "key.example.com",
-                    "rfc2136_tsig_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
-                },
-            )
+    def create_dns(self) -> Answer:
+        """Make the DNS configuration ``my-dns``."""
+        return self.server.request(
+            "POST",
+            _CONFIGURATIONS,
+            {
+                "config_type": "public_cert_configuration_dns_rfc2136",
+                "name": "my-dns",
+                "rfc2136_server": "192.0.2.53",
+                "rfc2136_tsig_key_name": "key.example.com",
+                "rfc2136_tsig_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
+            },
         )
-        for answer in made:
-            assert answer.status == 201, answer.raw
 
     def create(self, name: str, directory: str, **more: Any) -> Answer:
         """Make a CA configuration."""
@@ -133,6 +124,56 @@ class PublicWorld:
         with closing(self._database()) as connection:
             rows = connection.execute("SELECT event_type FROM events ORDER BY pk").fetchall()
         return [row[0].rpartition(".")[2] for row in rows]
+
+
+@dataclass
+class PublicWorld(OrderingWorld):
+    """With two CAs in the process of the test."""
+
+    second_ca: AcmeCa
+    acme: FakeAcme
+
+    def configure(self, *, fallback: bool = False) -> None:
+        """Make the CA ``my-ca`` and the DNS ``my-dns``; ``second-ca`` as its fallback if wanted."""
+        made = []
+        if fallback:
+            made.append(self.create("second-ca", SECOND_DIRECTORY))
+        made.append(self.create("my-ca", DIRECTORY, **({"ca_fallback": "second-ca"} if fallback else {})))
+        made.append(self.create_dns())
+        for answer in made:
+            assert answer.status == 201, answer.raw
+
+
+@dataclass
+class HttpWorld(OrderingWorld):
+    """With a CA behind HTTP on loopback and the real client; all on one clock."""
+
+    http: FakeAcmeServer
+
+    def configure(self, **members: Any) -> None:
+        """Make the CA ``my-ca`` and the DNS ``my-dns``."""
+        for answer in (self.create("my-ca", self.http.directory_url, **members), self.create_dns()):
+            assert answer.status == 201, answer.raw
+
+
+@contextmanager
+def http_world(prepared: Path, data_dir: Path, clock: FrozenClock, **settings: object) -> Iterator[HttpWorld]:
+    """Run the server with the real ACME client, and a CA that the operator's settings name, for a block."""
+    if not data_dir.exists():
+        shutil.copytree(prepared, data_dir)
+    dns = FakeDns(clock)
+    ca = make_ca(clock, dns)
+    providers = FakeDnsProviders(dns, [ConfigType.DNS_RFC2136])
+    with fake_acme(ca) as http, ExitStack() as running:
+        named = {"acme_directory_production": http.directory_url, **settings}
+
+        def start() -> InProcess:
+            running.close()
+            return running.enter_context(
+                in_process(data_dir, clock, dns=providers, propagation=dns.propagation(), **named)
+            )
+
+        yield HttpWorld(server=start(), start=start, clock=clock, dns=dns, ca=ca, http=http)
 
 
 @contextmanager

@@ -59,11 +59,11 @@ class Stumbled:
     """The step went wrong and comes again; as if its exception had got out, but with what the step wrote.
 
     Attributes:
-        error: what went wrong.
+        error: what went wrong, as the job shows it.
         until: when to try again.
     """
 
-    error: StrongroomError
+    error: JobError
     until: datetime
 
 
@@ -173,16 +173,16 @@ def after_error(job: Job, error: BaseException, now: datetime) -> Job:
     """Return the job as it is stored after a step broke off: waiting for its next try."""
     retry_after = error.retry_after if isinstance(error, StrongroomError) else None
     free = replace(job, lease_owner=None, lease_until=None, updated_at=now)
-    return _to_be_tried_again(free, error, next_try(job.attempts + 1, now, retry_after=retry_after))
+    return _to_be_tried_again(free, visible_error(error), next_try(job.attempts + 1, now, retry_after=retry_after))
 
 
-def _to_be_tried_again(job: Job, error: BaseException, until: datetime) -> Job:
+def _to_be_tried_again(job: Job, error: JobError, until: datetime) -> Job:
     return replace(
         job,
         state=JobState.WAITING,
         waiting_for="the next try after an error",
         attempts=job.attempts + 1,
-        last_error=visible_error(error),
+        last_error=error,
         run_at=until,
     )
 

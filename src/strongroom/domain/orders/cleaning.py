@@ -11,7 +11,7 @@ from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Step, Stumbled
 from strongroom.domain.orders.acme import AcmeStatus
 from strongroom.domain.orders.context import OrderContext
-from strongroom.domain.orders.faults import Fault, Side, fault_of
+from strongroom.domain.orders.faults import Fault, Side, fault_of, job_error
 from strongroom.domain.orders.model import Order, OrderRecord, OrderState, RecordState
 from strongroom.domain.orders.placing import open_session
 from strongroom.domain.orders.settling import CLEANUP
@@ -72,7 +72,7 @@ class CleanupSteps:
         if trouble is None:
             return Continue(job.step, job.data)
         wait = max(_WAITS[min(job.attempts, len(_WAITS) - 1)], trouble.retry_after or timedelta())
-        return Stumbled(_shown(trouble, order), now + wait)
+        return Stumbled(job_error(_shown(trouble, order)), now + wait)
 
     def _give_up_proofs(self, order: Order, job: Job) -> None:
         """Tell the CA that nobody proves these names any more: open proofs count against its limits."""

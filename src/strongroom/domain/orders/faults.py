@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from strongroom.domain.jobs.model import JobError
 from strongroom.domain.orders.acme import AcmeProblem, UnusableAnswer
 from strongroom.domain.orders.dns import DnsProblem, DnsRefusal
 from strongroom.kernel.errors import ErrorCode, Invalid, StrongroomError, Upstream
@@ -113,6 +114,12 @@ class Reason:
 def reason_of(fault: Fault) -> Reason:
     """Return what may be shown; a fault holds nothing secret."""
     return Reason(code=fault.fault.value, message=fault.detail, reference_code=fault.reference_code)
+
+
+def job_error(fault: Fault) -> JobError:
+    """Return what the job of an order shows of a fault: the same words as the secret."""
+    reason = reason_of(fault)
+    return JobError(code=reason.code, message=reason.message, reference_code=reason.reference_code)
 
 
 def fault_of(error: StrongroomError, *, side: Side, peer: str) -> Fault:

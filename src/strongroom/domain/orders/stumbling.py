@@ -13,7 +13,7 @@ from typing import Final
 from strongroom.domain.jobs.steps import Commit, Continue, Ended, Failed, Stumbled
 from strongroom.domain.jobs.steps import Step as Outcome
 from strongroom.domain.orders.context import ATTEMPT, OrderContext
-from strongroom.domain.orders.faults import Fault, FaultCode, Side, reason_of
+from strongroom.domain.orders.faults import Fault, FaultCode, Side, job_error, reason_of
 from strongroom.domain.orders.model import Order, OrderStep
 from strongroom.domain.orders.settling import Settling
 from strongroom.domain.orders.turn import Turn
@@ -62,7 +62,9 @@ class Stumbling:
             turn = replace(turn, order=replace(turn.order, deadline_at=until + ATTEMPT))
         elif is_late:
             return self._give_up(turn, fault)
-        return turn.store(turn.order, Stumbled(fault, until), also=lambda unit: self._note(unit, turn, fault))
+        return turn.store(
+            turn.order, Stumbled(job_error(fault), until), also=lambda unit: self._note(unit, turn, fault)
+        )
 
     def _elsewhere(self, turn: Turn, fault: Fault) -> Outcome | None:
         """Turn to the fallback of the CA, if it has one that was not tried."""
