@@ -1,0 +1,72 @@
+"""Limits of Let's Encrypt over the API: the CA is never asked for what it would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from strongroom.kernel.clock import FrozenClock
+from tests.factories.orders import DIRECTORY
+from tests.factories.public_world import PublicWorld, public_world
+from tests.peers.acme_ca import Limit
+
+_HOURS = timedelta(hours=3)
+
+
+@pytest.fixture
+def world(prepared_data_dir: Path, data_dir: Path, clock: FrozenClock) -> Iterator[PublicWorld]:
+    settings = {"acme_directory_production": DIRECTORY, "limits": {"ca_orders_per_account": 2}}
+    with public_world(prepared_data_dir, data_dir, clock, **settings) as made:
+        made.configure()
+        answer = made.server.request(
+            "POST",
+            "/api/v2/configurations",
+            {
+                "config_type": "public_cert_configuration_ca_lets_encrypt",
+                "name": "le",
+                "lets_encrypt_environment": "production",
+            },
+        )
+        assert answer.status == 201, answer.raw
+        made.ca.limits = {"new_order": Limit(count=2, per=_HOURS)}
+        yield made
+
+
+def test_order_beyond_the_limit_is_not_sent_to_the_ca(world: PublicWorld) -> None:
+    for name in ("a", "b"):
+        _issued(world, name)
+    third = world.order("web-c", ca="le", common_name="c.example.com").json["id"]
+    world.run()
+
+    info = world.metadata(third)["issuance_info"]
+    assert (info["state"], info["error_code"]) == (3, "ca_rate_limited")
+    assert "2 orders of an account in 3 hours" in info["error_message"]
+    assert (len(world.ca.orders), world.ca.refusals) == (2, [])
+
+
+def test_order_that_was_placed_late_counts_from_then_on(world: PublicWorld) -> None:
+    begun = world.clock.now()
+    first = world.order("web-a", ca="le", common_name="a.example.com").json["id"]
+    world.run_to("place")
+    world.ca.outage_until = begun + timedelta(minutes=20)
+    world.run(timedelta(minutes=25), timedelta(seconds=30))
+    assert world.metadata(first)["state"] == 1
+    _issued(world, "b")
+
+    world.pass_time(begun + _HOURS + timedelta(seconds=10) - world.clock.now())
+    third = world.order("web-c", ca="le", common_name="c.example.com").json["id"]
+    world.run()
+    assert (world.metadata(third)["state"], len(world.ca.orders)) == (0, 2)
+
+    world.run(timedelta(minutes=35), timedelta(seconds=30))
+    assert world.metadata(third)["state"] == 1
+    assert world.ca.refusals == []
+
+
+def _issued(world: PublicWorld, name: str) -> None:
+    secret_id = world.order(f"web-{name}", ca="le", common_name=f"{name}.example.com").json["id"]
+    world.run()
+    assert world.metadata(secret_id)["state"] == 1, world.metadata(secret_id)
