@@ -107,6 +107,7 @@ class NewValues:
         group_id: of the secret.
         caller: who asks, for rules that name the caller: ``iam_id``, ``name``, ``email``.
         automatic: whether a policy asks, not a person.
+        check_rest: raises what else is wrong with the request; called before anything is asked of others for it.
     """
 
     values: Mapping[str, Any] = field(repr=False)
@@ -114,6 +115,7 @@ class NewValues:
     group_id: GroupId = DEFAULT_GROUP
     caller: Mapping[str, str] = field(default_factory=dict)
     automatic: bool = False
+    check_rest: Callable[[], None] = lambda: None
 
 
 class Engine(Protocol):

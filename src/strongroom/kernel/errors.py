@@ -221,8 +221,9 @@ class Problems:
         self._found.append(Invalid(code, detail, field=field, hint=hint))
 
     def note(self, problem: Invalid) -> None:
-        """Note a problem that was raised elsewhere."""
-        self._found.extend(p for p in (problem.causes or (problem,)) if isinstance(p, Invalid))
+        """Note a problem that was raised elsewhere; one that is noted already counts once."""
+        found = (p for p in (problem.causes or (problem,)) if isinstance(p, Invalid))
+        self._found.extend(p for p in found if p not in self._found)
 
     def raise_any(self) -> None:
         """Raise `Invalid` if anything was noted.

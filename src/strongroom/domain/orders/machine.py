@@ -14,14 +14,13 @@ from typing import Final
 
 from strongroom.domain.engine import Prepared
 from strongroom.domain.jobs.model import Job
-from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Waiting
+from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, Waiting
 from strongroom.domain.jobs.steps import Step as Outcome
 from strongroom.domain.orders.acme import AcmeOrder, AcmeProblem, AcmeStatus
 from strongroom.domain.orders.context import KEY_ALGORITHMS, ORDER, OrderContext, issuance_info
 from strongroom.domain.orders.dns import PropagationTiming, TxtRecord
 from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, problem_fault, validation_fault
 from strongroom.domain.orders.issued import attributes, choose_chain, has_bundle, read_issued, version_attributes
-from strongroom.domain.orders.ledger import Verdict
 from strongroom.domain.orders.looking import Looks, look, missing, target_of, unseen_in_time, wrong_value
 from strongroom.domain.orders.model import (
     Order,
@@ -31,7 +30,14 @@ from strongroom.domain.orders.model import (
     OrderTrigger,
     RecordState,
 )
-from strongroom.domain.orders.placing import challenge_of, is_about_replacing, pending, place, read_challenges
+from strongroom.domain.orders.placing import (
+    challenge_of,
+    is_about_replacing,
+    pending,
+    place,
+    read_challenges,
+    too_early,
+)
 from strongroom.domain.orders.policy import OFF, rotate_at
 from strongroom.domain.orders.settling import Settling
 from strongroom.domain.orders.stumbling import Stumbling
@@ -39,6 +45,9 @@ from strongroom.domain.orders.turn import Turn, load_turn
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.adding import seal_version
 from strongroom.domain.secrets.events import EventType
+from strongroom.domain.secrets.lifecycle import LOOK_AGAIN, tell_daily
+from strongroom.domain.secrets.locking import locked
+from strongroom.domain.secrets.rotating import is_held
 from strongroom.kernel.errors import Integrity, Internal, StrongroomError, Unavailable
 from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, private_key_der
 from strongroom.pki.order_request import build_order_csr
@@ -88,9 +97,11 @@ class OrderSteps:
         """Do the order's next step."""
         turn = load_turn(self._context, job)
         if turn is None:
-            return Done()
+            return self._context.secrets.storage.read(lambda unit: _ended_before(unit.orders.find(job.id)))
         try:
-            return self._steps[job.step](turn)
+            outcome = self._steps[job.step](turn)
+            # A step that learned nothing stores at least that its time did not run.
+            return turn.store(turn.order, outcome) if turn.idle and not isinstance(outcome, Commit) else outcome
         except (Integrity, Internal):
             raise
         except StrongroomError as error:
@@ -103,30 +114,22 @@ class OrderSteps:
 
     def _start(self, turn: Turn) -> Outcome:
         ca, order, now = turn.ca, turn.order, turn.now()
+        turn.require_dns()
         if order.replaces is not None and not turn.session().directory().has_renewal_info:
             order = replace(order, replaces=None)
         verdict = self._context.secrets.storage.read(lambda unit: self._context.ledger.check(unit, ca, order, now))
         if verdict.wait_until is not None:
-            raise self._too_early(verdict, now)
+            raise too_early(verdict, now)
 
         def reserve(unit: Unit) -> Ended:
             again = self._context.ledger.reserve(unit, ca, order, now)
             if again.wait_until is not None:
-                return Waiting(again.reason or "the limits of the CA", again.wait_until)
+                # Somebody was faster; what follows from that is decided by the look before the unit.
+                return Continue(OrderStep.START)
             # Whoever runs the next step under another fence comes after somebody who may have placed the order.
             return Continue(OrderStep.PLACE, {"fence": turn.job.fence + 1})
 
         return turn.store(order, reserve)
-
-    def _too_early(self, verdict: Verdict, now: datetime) -> Fault:
-        assert verdict.wait_until is not None  # noqa: S101  (it would be allowed otherwise)
-        return Fault(
-            FaultCode.CA_RATE_LIMITED,
-            verdict.reason or "The limits of the CA are used up.",
-            side=Side.CA,
-            is_final=False,
-            retry_after=verdict.wait_until - now,
-        )
 
     def _place(self, turn: Turn) -> Outcome:
         may_exist = turn.job.data.get("fence") != turn.job.fence
@@ -220,7 +223,7 @@ class OrderSteps:
     def _propagate(self, turn: Turn) -> Outcome:
         now = turn.now()
         timing = _MANUAL if turn.is_manual else turn.dns.provider.timing
-        looks = Looks.of(turn.job.data, now)
+        looks = Looks.of(turn.job.data, now, turn.idle)
         order, unseen = look(turn)
         if not unseen:
             return turn.store(order, Continue(OrderStep.ANSWER))
@@ -303,13 +306,15 @@ class OrderSteps:
         return Continue(OrderStep.DOWNLOAD)
 
     def _download(self, turn: Turn) -> Outcome:
+        if self._context.secrets.storage.read(lambda unit: is_held(unit, turn.secret)):
+            return Commit(lambda unit: self._wait_for_locks(unit, turn))
         session, now = turn.session(), turn.now()
         placed = session.order(_url(turn.order))
         _refuse_invalid(turn, placed)
         if placed.certificate_url is None:
+            _require_time(turn, now, f"{_ca(turn)} has not issued the certificate")
             if placed.status is AcmeStatus.READY:
                 return Continue(OrderStep.FINALIZE, in_=_POLL)
-            _require_time(turn, now, f"{_ca(turn)} has not issued the certificate")
             wait = max(_POLL, min(placed.retry_after or _POLL, _LONGEST_POLL))
             return Waiting("the CA, which is issuing the certificate", now + wait)
         chain, notices = choose_chain(session.certificate(placed.certificate_url), turn.ca.preferred_chain)
@@ -341,11 +346,21 @@ class OrderSteps:
             if held is None or held.row_version != secret.row_version:
                 # Changed meanwhile: the certificate is fetched again and stored with what holds now.
                 return Continue(OrderStep.DOWNLOAD)
+            if is_held(unit, held):
+                return self._wait_for_locks(unit, turn)
             self._context.ledger.note_issued(unit, turn.ca, order, now)
             view = self._settling.issued(unit, order, made)
             return Done(None if view is None else {"version_id": view.version.id})
 
         return Commit(commit)
+
+    def _wait_for_locks(self, unit: Unit, turn: Turn) -> Ended:
+        """Wait: somebody locked the version that would have to go after the order began."""
+        now = turn.now()
+        told = tell_daily(
+            self._context.secrets.outbox, unit, turn.job, EventType.ROTATION_BLOCKED, turn.secret, now, locked().detail
+        )
+        return Waiting("the locks on the previous version", now + LOOK_AGAIN, told)
 
     # Keys.
 
@@ -371,6 +386,14 @@ class OrderSteps:
             return None
         payload = self._context.secrets.vault.open_payload(current.version.id, current.sealed)
         return load_own_key_pem(payload["private_key"])
+
+
+def _ended_before(order: Order | None) -> Ended:
+    """Return how the job of an order ends that is not worked on: somebody tried it again, or its secret is gone."""
+    if order is None or order.state is OrderState.OPEN or order.problem is None:
+        return Done()
+    problem = order.problem
+    return Failed(problem["code"], problem["message"], problem["reference_code"])
 
 
 def _url(order: Order) -> str:

@@ -17,7 +17,7 @@ from strongroom.domain.change import Change
 from strongroom.domain.engine import NewValues, Patched, Prepared, Present
 from strongroom.domain.jobs.model import JobState
 from strongroom.domain.jobs.steps import new_job
-from strongroom.domain.orders.acme import AcmeOrder
+from strongroom.domain.orders.acme import AcmeOrder, AcmeProblem, AcmeSession
 from strongroom.domain.orders.configured import PublicCa
 from strongroom.domain.orders.context import (
     ATTEMPT,
@@ -32,9 +32,9 @@ from strongroom.domain.orders.context import (
 )
 from strongroom.domain.orders.faults import Fault, Side, fault_of
 from strongroom.domain.orders.issued import attributes, facts_of_payload, version_attributes
-from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderStep, OrderTrigger
+from strongroom.domain.orders.model import MANUAL, Order, OrderStep, OrderTrigger
 from strongroom.domain.orders.names import OrderNames, check_names, names_key
-from strongroom.domain.orders.placing import open_session, place, read_challenges
+from strongroom.domain.orders.placing import is_about_replacing, open_session, place, read_challenges, too_early
 from strongroom.domain.orders.policy import OFF, policy_warnings, read_policy, rotate_at
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.context import changed_meanwhile
@@ -66,11 +66,11 @@ class _Asked:
     """An order that was checked but not yet begun.
 
     Attributes:
-        placed: at the CA already, with what proves its names: manual orders only.
+        ca: name of the CA configuration.
     """
 
     names: tuple[str, ...]
-    ca: PublicCa
+    ca: str
     dns: str
     key_algorithm: str
     rotate_keys: bool
@@ -78,8 +78,6 @@ class _Asked:
     by: IamId
     replaces: str | None = None
     version_custom_metadata: Mapping[str, Any] | None = None
-    placed: AcmeOrder | None = None
-    challenges: tuple[OrderChallenge, ...] = ()
 
 
 class Ordering:
@@ -102,9 +100,12 @@ class Ordering:
         ca, dns = self._read_configurations(problems, values.get(CA), values.get(DNS))
         problems.raise_any()
         assert ca is not None  # noqa: S101  (a problem otherwise)
+        if dns == MANUAL:
+            # Nothing is asked of the CA for a request that fails over something else.
+            new.check_rest()
         asked = _Asked(
             names=names.all,
-            ca=ca,
+            ca=ca.configuration.name,
             dns=dns,
             key_algorithm=algorithm,
             rotate_keys=False,
@@ -114,11 +115,13 @@ class Ordering:
         )
         shown = _asked_attributes(names, ca.configuration.name, dns, algorithm, bundle=values.get(BUNDLE))
         return self._begin(
-            asked, None, shown, rotation, policy_warnings(rotation, dns), awaits_version=True, expires_at=None
+            asked, ca, None, shown, rotation, policy_warnings(rotation, dns), awaits_version=True, expires_at=None
         )
 
     def renewal(self, present: Present, new: NewValues) -> Prepared:
         """Prepare the order of the next certificate; names, CA, DNS and algorithm stay.
+
+        A policy's order begins even if a configuration is not there any more: it fails, and the secret shows why.
 
         Raises:
             Invalid: ``state_forbids`` without a first certificate; a configuration is not there any more.
@@ -135,15 +138,15 @@ class Ordering:
         self._context.secrets.storage.look(lambda unit: _require_none_open(unit, secret.id))
         shown = secret.attributes
         problems = Problems()
-        ca, dns = self._read_configurations(problems, shown.get(CA), shown.get(DNS))
-        problems.raise_any()
-        assert ca is not None  # noqa: S101  (a problem otherwise)
+        ca, _ = self._read_configurations(problems, shown[CA], shown[DNS])
+        if not new.automatic or shown[DNS] == MANUAL:
+            problems.raise_any()
         rotation = dict(secret.rotation or OFF)
         chosen = rotation if new.automatic else (new.values.get("rotation") or {})
         asked = _Asked(
             names=tuple(name for name in (shown.get("common_name"), *shown.get("alt_names", ())) if name),
-            ca=ca,
-            dns=dns,
+            ca=shown[CA],
+            dns=shown[DNS],
             key_algorithm=shown["key_algorithm"],
             rotate_keys=bool(chosen.get("rotate_keys")),
             trigger=OrderTrigger.AUTO if new.automatic else OrderTrigger.MANUAL,
@@ -152,7 +155,7 @@ class Ordering:
             version_custom_metadata=new.version_custom_metadata,
         )
         return self._begin(
-            asked, secret, shown, rotation, secret.warnings, awaits_version=False, expires_at=secret.expires_at
+            asked, ca, secret, shown, rotation, secret.warnings, awaits_version=False, expires_at=secret.expires_at
         )
 
     def restored(self, present: Present, payload: Mapping[str, Any]) -> Prepared:
@@ -179,9 +182,12 @@ class Ordering:
         """Change the rotation policy; it counts from the next time it is due."""
         secret, rotation = present.secret, read_policy(changes["rotation"])
         dns = secret.attributes[DNS]
-        payload = present.payload()
-        # Without a payload there is nothing to renew in time: an order is on its way, or the certificate has lapsed.
-        before = rotate_at(rotation, dns, facts_of_payload(payload)) if payload is not None else None
+        payload, before = present.payload(), None
+        if payload is not None:
+            before = rotate_at(rotation, dns, facts_of_payload(payload))
+        elif secret.state is State.DESTROYED and dns != MANUAL:
+            # It has lapsed. A try that is due later stays due then.
+            before = secret.next_rotation_at or self._context.now()
         return Patched(
             attributes=secret.attributes,
             rotation=rotation,
@@ -243,6 +249,7 @@ class Ordering:
     def _begin(
         self,
         asked: _Asked,
+        ca: PublicCa | None,
         secret: Secret | None,
         shown: Mapping[str, Any],
         rotation: Mapping[str, Any],
@@ -251,9 +258,10 @@ class Ordering:
         awaits_version: bool,
         expires_at: datetime | None,
     ) -> Prepared:
-        if asked.dns == MANUAL:
-            asked = self._placed(asked)
         order = self._order(asked)
+        if asked.dns == MANUAL:
+            assert ca is not None  # noqa: S101  (refused otherwise)
+            order = self._placed(order, ca)
 
         def on_commit(unit: Unit, saved: Secret, _: VersionId) -> None:
             most = self._context.secrets.work.limits.orders_waiting
@@ -294,11 +302,6 @@ class Ordering:
 
     def _order(self, asked: _Asked) -> Order:
         now = self._context.now()
-        placed = asked.placed
-        deadline = now + ATTEMPT
-        if asked.dns == MANUAL:
-            ends = [challenge.expires for challenge in asked.challenges if challenge.expires is not None]
-            deadline = min(ends, default=now + _MANUAL_LIFE)
         return Order(
             id=JobId(new_uuid()),
             secret_id=SecretId(""),
@@ -306,29 +309,60 @@ class Ordering:
             by=asked.by,
             names=asked.names,
             names_key=names_key(asked.names),
-            ca=asked.ca.configuration.name,
+            ca=asked.ca,
             dns=asked.dns,
             key_algorithm=asked.key_algorithm,
             rotate_keys=asked.rotate_keys,
             version_custom_metadata=asked.version_custom_metadata,
-            deadline_at=deadline,
-            url=placed.url if placed is not None else None,
-            finalize_url=placed.finalize_url if placed is not None else None,
+            deadline_at=now + ATTEMPT,
             replaces=asked.replaces,
-            challenges=asked.challenges,
             created_at=now,
             updated_at=now,
         )
 
-    def _placed(self, asked: _Asked) -> _Asked:
+    def _placed(self, order: Order, ca: PublicCa) -> Order:
         """Place a manual order: the answer shows what is to be published."""
         try:
-            session = open_session(self._context, asked.ca)
-            placed = place(session, asked.ca, self._order(asked), may_exist=False)
-            return replace(asked, placed=placed, challenges=read_challenges(session, placed))
-        except (Upstream, Unavailable, Invalid) as error:
-            peer = f"the CA {asked.ca.configuration.name}"
-            raise _refusal(error, fault_of(error, side=Side.CA, peer=peer)) from error
+            order = self._reserved(order, ca)
+            session = open_session(self._context, ca)
+            order, placed = self._taken(session, ca, order)
+            challenges = read_challenges(session, placed)
+        except (Upstream, Unavailable, Invalid, Fault) as error:
+            self._context.secrets.storage.write(
+                lambda unit: self._context.ledger.note_ended(unit, ca, order, order.created_at)
+            )
+            raise _refusal(error, fault_of(error, side=Side.CA, peer=f"the CA {order.ca}")) from error
+        ends = [challenge.expires for challenge in challenges if challenge.expires is not None]
+        return replace(
+            order,
+            url=placed.url,
+            finalize_url=placed.finalize_url,
+            challenges=challenges,
+            deadline_at=min(ends, default=order.created_at + _MANUAL_LIFE),
+        )
+
+    def _taken(self, session: AcmeSession, ca: PublicCa, order: Order) -> tuple[Order, AcmeOrder]:
+        """Place an order; a CA that minds which certificate it is to follow is not told."""
+        try:
+            return order, place(session, ca, order, may_exist=False)
+        except AcmeProblem as problem:
+            if order.replaces is None or not is_about_replacing(problem):
+                raise
+        plain = self._reserved(replace(order, replaces=None), ca)
+        return plain, place(session, ca, plain, may_exist=False)
+
+    def _reserved(self, order: Order, ca: PublicCa) -> Order:
+        """Count an order against the limits of its CA before it is placed.
+
+        Raises:
+            Fault: the CA would refuse it.
+        """
+        verdict = self._context.secrets.storage.write(
+            lambda unit: self._context.ledger.reserve(unit, ca, order, order.created_at)
+        )
+        if verdict.wait_until is not None:
+            raise too_early(verdict, order.created_at)
+        return order
 
     def _read_configurations(self, problems: Problems, ca: str | None, dns: str | None) -> tuple[PublicCa | None, str]:
         def look(unit: ReadUnit) -> tuple[PublicCa | None, bool]:

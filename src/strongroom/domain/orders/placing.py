@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from strongroom.domain.orders.acme import AcmeAuthorization, AcmeOrder, AcmeProblem, AcmeSession, AcmeStatus
 from strongroom.domain.orders.configured import PublicCa
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.faults import Fault, FaultCode, Side
+from strongroom.domain.orders.ledger import Verdict
 from strongroom.domain.orders.model import Order, OrderChallenge
 
 CHALLENGE_LABEL: Final = "_acme-challenge"
@@ -39,6 +41,18 @@ def place(session: AcmeSession, ca: PublicCa, order: Order, *, may_exist: bool) 
     if known is not None and known.status in {AcmeStatus.PENDING, AcmeStatus.READY}:
         return known
     return session.new_order(order.names, profile=ca.profile, replaces=order.replaces)
+
+
+def too_early(verdict: Verdict, now: datetime) -> Fault:
+    """Return the fault of an order that the limits of its CA do not allow yet."""
+    assert verdict.wait_until is not None  # noqa: S101  (it would be allowed otherwise)
+    return Fault(
+        FaultCode.CA_RATE_LIMITED,
+        verdict.reason or "The limits of the CA are used up.",
+        side=Side.CA,
+        is_final=False,
+        retry_after=verdict.wait_until - now,
+    )
 
 
 def is_about_replacing(problem: AcmeProblem) -> bool:

@@ -25,8 +25,6 @@ from strongroom.kernel.ids import VersionId
 
 CLEANUP: Final = "public_cert.cleanup"
 """Kind of the job that removes TXT records."""
-UNREMOVED: Final = "dns_records_left"
-"""Code of the warning about records that could not be removed."""
 
 
 class Settling:
@@ -65,7 +63,7 @@ class Settling:
             saved = unit.secrets.save(replace(shown, state=State.DEACTIVATED, next_rotation_at=None))
             event = EventType.CREATION_FAILED
         else:
-            again = self._next_attempt(shown, now, fault.retry_after)
+            again = None if order.dns == MANUAL else self._next_attempt(shown, now, fault.retry_after)
             saved = unit.secrets.save(replace(shown, rotation_status="failed", next_rotation_at=again))
             event = EventType.ROTATION_FAILED
         self._context.secrets.outbox.emit(unit, event, saved, by=order.by, at=now, reason=fault.detail)

@@ -32,12 +32,14 @@ class Turn:
 
     Attributes:
         order: its deadline is moved by the time in which nobody could work on it.
+        idle: that time.
         current: the secret's current version, for its key.
     """
 
     context: OrderContext
     job: Job
     order: Order
+    idle: timedelta
     secret: Secret
     current: StoredPayload | None
     found_ca: PublicCa | None
@@ -66,12 +68,17 @@ class Turn:
             Fault: the configuration is gone.
         """
         if self.found_dns is None:
-            raise Fault(
-                FaultCode.DNS_NOT_CONFIGURED,
-                f"The DNS configuration {self.order.dns} of the certificate does not exist any more.",
-                side=Side.DNS,
-            )
+            raise _dns_gone(self.order)
         return self.found_dns
+
+    def require_dns(self) -> None:
+        """Find out whether the names can be proved at all.
+
+        Raises:
+            Fault: the DNS configuration is gone.
+        """
+        if not self.is_manual and self.found_dns is None:
+            raise _dns_gone(self.order)
 
     @property
     def is_manual(self) -> bool:
@@ -134,10 +141,13 @@ def load_turn(context: OrderContext, job: Job) -> Turn | None:
         secret = unit.secrets.find(order.secret_id)
         if secret is None:
             return None
+        idle = _idle_time(order, job, context.now())
+        moved = order if order.deadline_at is None else replace(order, deadline_at=order.deadline_at + idle)
         return Turn(
             context=context,
             job=job,
-            order=_without_idle_time(order, job, context.now()),
+            order=moved,
+            idle=idle,
             secret=secret,
             current=unit.secrets.find_current(secret.id),
             found_ca=context.cas.account(unit, order.ca),
@@ -147,8 +157,16 @@ def load_turn(context: OrderContext, job: Job) -> Turn | None:
     return context.secrets.storage.read(read)
 
 
-def _without_idle_time(order: Order, job: Job, now: datetime) -> Order:
+def _dns_gone(order: Order) -> Fault:
+    return Fault(
+        FaultCode.DNS_NOT_CONFIGURED,
+        f"The DNS configuration {order.dns} of the certificate does not exist any more.",
+        side=Side.DNS,
+    )
+
+
+def _idle_time(order: Order, job: Job, now: datetime) -> timedelta:
     idle = now - job.run_at
-    if order.deadline_at is None or order.dns == MANUAL or idle <= _IDLE:
-        return order
-    return replace(order, deadline_at=order.deadline_at + idle)
+    # Manual challenges lapse whether anybody works or not; what follows them is an attempt like any other.
+    is_counted = order.dns != MANUAL or order.validated_at is not None
+    return idle if is_counted and idle > _IDLE else timedelta()

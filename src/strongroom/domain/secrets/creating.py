@@ -11,7 +11,7 @@ from strongroom.domain.access.decide import require, require_group
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.change import Change
 from strongroom.domain.engine import NewValues, Prepared
-from strongroom.domain.ports import Unit
+from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.checks import (
     SECRET_NAME_LENGTHS,
     check_description,
@@ -19,7 +19,7 @@ from strongroom.domain.secrets.checks import (
     check_metadata,
     check_name,
 )
-from strongroom.domain.secrets.context import Context, SecretView
+from strongroom.domain.secrets.context import Context, SecretView, name_taken
 from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.lookup import NO_GROUP
 from strongroom.domain.secrets.model import Secret, SecretType, Version
@@ -121,6 +121,25 @@ class SecretCreation:
 
         return Change(commit)
 
+    def _check_rest(self, problems: Problems, new: NewSecret) -> None:
+        """Refuse what the commit would refuse, for engines that ask others first.
+
+        Raises:
+            Invalid: broken rules; there is no such group.
+            Conflict: the name is taken.
+        """
+        problems.raise_any()
+
+        def look(unit: ReadUnit) -> tuple[bool, bool]:
+            named = unit.secrets.find_by_name(new.secret_type, new.name)
+            return unit.groups.find(new.group_id) is not None, named is not None
+
+        has_group, is_taken = self._context.storage.look(look)
+        if not has_group:
+            raise Invalid(ErrorCode.INVALID_FIELD, NO_GROUP, field="secret_group_id")
+        if is_taken:
+            raise name_taken(new.name)
+
     def _prepare(self, principal: Principal, new: NewSecret) -> Prepared:
         problems = Problems()
         limits = self._context.work.limits
@@ -138,6 +157,7 @@ class SecretCreation:
             version_custom_metadata=new.version_custom_metadata,
             group_id=new.group_id,
             caller=principal.facts,
+            check_rest=lambda: self._check_rest(problems, new),
         )
         prepared: Prepared | None = None
         try:

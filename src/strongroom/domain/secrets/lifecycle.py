@@ -28,7 +28,7 @@ from strongroom.kernel.time import from_microseconds, to_microseconds
 EXPIRE: Final = "secret.expire"
 ROTATE: Final = "secret.rotate"
 _BATCH: Final = 200
-_LOOK_AGAIN: Final = timedelta(minutes=1)
+LOOK_AGAIN: Final = timedelta(minutes=1)
 """How soon something that a lock held back notices that the lock is gone."""
 _TELL_AGAIN: Final = timedelta(days=1)
 _NEXT_TRY: Final = timedelta(days=1)
@@ -85,8 +85,8 @@ class ExpirySteps:
         certificate = secret.secret_type in CERTIFICATE_TYPES
         if secret.locks_total and not certificate:
             reason = locked().detail
-            told = _tell(self._context.outbox, unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
-            return Waiting("the locks on the secret", now + _LOOK_AGAIN, told)
+            told = tell_daily(self._context.outbox, unit, job, EventType.EXPIRATION_BLOCKED, secret, now, reason)
+            return Waiting("the locks on the secret", now + LOOK_AGAIN, told)
         unit.versions.erase_payloads_except(secret.id, ())
         unit.secrets.save(
             replace(
@@ -167,17 +167,18 @@ class RotationSteps:
         return self._held(unit, job, secret, now)
 
     def _held(self, unit: Unit, job: Job, secret: Secret, now: datetime) -> Ended:
-        told = _tell(self._context.outbox, unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
+        told = tell_daily(self._context.outbox, unit, job, EventType.ROTATION_BLOCKED, secret, now, locked().detail)
         _show_status(unit, secret, "blocked")
-        return Waiting("the locks on the previous version", now + _LOOK_AGAIN, told)
+        return Waiting("the locks on the previous version", now + LOOK_AGAIN, told)
 
     def _failed(self, unit: Unit, job: Job, error: StrongroomError) -> Ended:
         now = self._context.now()
         secret = unit.secrets.find_for_update(job.secret_id) if job.secret_id is not None else None
-        if secret is None:
+        if secret is None or not self._is_due(secret):
+            # Somebody else has rotated it meanwhile, or has begun to: nothing failed.
             return Done()
         reason = _reason(error)
-        told = _tell(self._context.outbox, unit, job, EventType.ROTATION_FAILED, secret, now, reason)
+        told = tell_daily(self._context.outbox, unit, job, EventType.ROTATION_FAILED, secret, now, reason)
         _show_status(unit, secret, "failed")
         unit.audit(automatic_entry(Action.SECRET_VERSION_CREATE, secret, now, error))
         return Waiting(f"the next try; the last one failed: {reason}", now + _next_try(secret, now), told)
@@ -187,13 +188,13 @@ def _next_try(secret: Secret, now: datetime) -> timedelta:
     """Return how long to wait after a failure: a day, or half of what is left of a secret that expires sooner."""
     if secret.expires_at is None or secret.expires_at <= now:
         return _NEXT_TRY
-    return min(_NEXT_TRY, max(_LOOK_AGAIN, (secret.expires_at - now) / 2))
+    return min(_NEXT_TRY, max(LOOK_AGAIN, (secret.expires_at - now) / 2))
 
 
-def _tell(
+def tell_daily(
     outbox: Outbox, unit: Unit, job: Job, event: EventType, secret: Secret, now: datetime, reason: str
 ) -> dict[str, Any]:
-    """Write the event at once, then daily; return the job's data, which remember when that was."""
+    """Write an event of a job at once, then daily; return the job's data, which remember when that was."""
     told_at = job.data.get(event.value)
     if isinstance(told_at, int) and now < from_microseconds(told_at) + _TELL_AGAIN:
         return dict(job.data)
