@@ -28,7 +28,7 @@ RECEIVING = GUIDE / "notifications.md"
 """Its server may send to a receiver on loopback."""
 
 OPERATIONS = ROOT / "docs" / "operations"
-RUNNABLE = ("audit", "backup-restore", "first-start", "master-key", "metrics")
+RUNNABLE = ("audit", "backup-restore", "first-start", "master-key", "metrics", "renewal-fails")
 """Pages on operations that talk to the server of the tests; the others need another one."""
 
 PAGES = sorted(

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from strongroom.api.problems import status_of
 from strongroom.domain.limits import Limits
+from strongroom.domain.orders.faults import FaultCode
 from strongroom.kernel import errors
 from strongroom.kernel.errors import ErrorCode, StrongroomError
 from strongroom.pki.verdicts import Rule
@@ -72,6 +73,12 @@ def test_every_refusal_of_an_import_is_on_the_page_that_errors_link_to() -> None
 def test_every_rule_of_templates_is_on_the_page_that_errors_link_to() -> None:
     text = (DOCS / "guide" / "certificate-refused.md").read_text(encoding="utf-8").partition("\n## Every rule\n")[2]
     assert [rule.value for rule in Rule if f"`{rule.value}`" not in text] == []
+
+
+def test_every_reason_why_orders_fail_comes_with_what_to_do() -> None:
+    listed = rows(DOCS / "operations" / "renewal-fails.md", "## Every reason")
+    assert set(listed) == {fault.value for fault in FaultCode}
+    assert [code for code, cells in listed.items() if len(cells) != 2 or not all(cells)] == []
 
 
 def test_every_page_that_an_error_links_to_exists() -> None:

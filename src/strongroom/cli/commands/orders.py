@@ -38,7 +38,7 @@ CALLS = (
         method="GET",
         path="/api/v2/orders/{id}",
         options=(Opt(names=("--id",), to="path.id", required=True, help="Id of the order."),),
-        details="Shows what it waits for, and what each authoritative name server says of its TXT records.",
+        details="The step says how far it is; waiting_for, next_try_at and last_error say why it is not further.",
         example=f"strongroom order --id {EXAMPLE_ID}\nstrongroom order --id {EXAMPLE_ID} -j propagation",
     ),
     Call(
@@ -60,8 +60,8 @@ CALLS = (
             "renewals[*].{Secret:secret_name,ID:secret_id,Type:secret_type,Renew_At:renew_at,Expires_At:expires_at,"
             "Trigger:trigger,Blocked_By:blocked_by,Last_Error:last_error.message}"
         ),
-        details="Soonest first. The trigger is ari where the CA says when, life for a fraction of the certificate's "
-        "life, policy for an interval.",
+        details="Tells what locks are in the way, and why the last try failed. The trigger is ari where the CA says "
+        "when, life for a fraction of the certificate's life, policy for an interval.",
         example="strongroom renewals --limit 20\nstrongroom renewals --before 2027-01-31T12:00:00Z --all-pages",
     ),
 )
