@@ -318,7 +318,7 @@ def run(folder: Path, *, certificates: int, days: int, seed: int) -> Report:
     chance = random.Random(seed)
     report = Report(seed=seed, certificates=certificates, days=days)
     started = time.monotonic()
-    with world(folder / "data", chance, certificates) as made:
+    with world(folder / "data", chance, certificates=certificates, days=days) as made:
         made.configure()
         Year(made, chance, report).run()
     report.seconds = round(time.monotonic() - started, 1)

@@ -91,9 +91,10 @@ class WatchedCa(AcmeCa):
 
 @dataclass
 class Chance:
-    """Kills the server at a call to a peer, once armed."""
+    """Lets every call to a peer take its time, and kills the server at one of them, once armed."""
 
     random: random.Random
+    clock: FrozenClock
     left: int | None = None
     when: str = ""
 
@@ -103,6 +104,7 @@ class Chance:
         self.when = self.random.choice(["before", "after"])
 
     def __call__(self, when: str, call: str) -> None:
+        self.clock.advance(timedelta(milliseconds=self.random.randrange(10, 500)))
         if self.left is None or when != self.when:
             return
         self.left -= 1
@@ -302,7 +304,7 @@ def limits_for(certificates: int) -> tuple[dict[str, Limit], dict[str, int]]:
 
 
 @contextmanager
-def world(data_dir: Path, chance: random.Random, certificates: int) -> Iterator[World]:
+def world(data_dir: Path, chance: random.Random, *, certificates: int, days: int) -> Iterator[World]:
     """Run the server and its world for the length of a block."""
     clock = FrozenClock(START_OF_TESTS)
     dns = FakeDns(clock, zones=(*SHOPS, CROWDED))
@@ -311,12 +313,15 @@ def world(data_dir: Path, chance: random.Random, certificates: int) -> Iterator[
     for name, life in CAS.items():
         cas[name].life = life
         cas[name].renewal_retry_after = min(DAY, life / 12)
+    if days < 2 * CAS["long-ca"].days:
+        # People who renew late see the whole ladder within the time.
+        cas["long-ca"].life = days * DAY * 2 / 3
     cas["web-ca"].limits = limits
     # Nobody knows of these but the CA.
     cas["plain-ca"].limits = {"new_order": Limit(count=max(3, certificates // 40), per=timedelta(hours=3))}
     cas["plain-ca"].offers_renewal_info = False
     acme = FakeAcme({_directory(name): ca for name, ca in cas.items()})
-    killer = Chance(random.Random(chance.random()))
+    killer = Chance(random.Random(chance.random()), clock)
     acme.hooks.append(killer)
     dns.hooks.append(killer)
     with running_webhook_sink() as receiver, ExitStack() as running:
