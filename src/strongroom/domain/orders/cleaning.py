@@ -13,11 +13,12 @@ from strongroom.domain.orders.acme import AcmeStatus
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.faults import Fault, Side, fault_of, job_error
 from strongroom.domain.orders.model import Order, OrderRecord, OrderState, RecordState
+from strongroom.domain.orders.peers import PeerWatch, dns_peer
 from strongroom.domain.orders.placing import open_session
 from strongroom.domain.orders.settling import CLEANUP
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.kernel.errors import Invalid, StrongroomError, Unavailable, Upstream
-from strongroom.kernel.ids import JobId
+from strongroom.kernel.ids import ConfigurationId, JobId
 
 _AT_ONCE: Final = 10
 _WAITS: Final = tuple(timedelta(seconds=wait) for wait in (5, 15, 60, 300, 900, 3600))
@@ -29,8 +30,9 @@ class CleanupSteps:
 
     kind: Final = CLEANUP
 
-    def __init__(self, context: OrderContext) -> None:
+    def __init__(self, context: OrderContext, watch: PeerWatch) -> None:
         self._context = context
+        self._watch = watch
 
     def run(self, job: Job) -> Step:
         """Remove some records; trouble with one configuration does not keep those of another."""
@@ -39,16 +41,21 @@ class CleanupSteps:
             return Done()
         self._give_up_proofs(order, job)
         records, trouble, removed = list(order.records), None, 0
+        silent: set[ConfigurationId] = set()
         for index, item in enumerate(records):
             if item.state not in {RecordState.PLANNED, RecordState.WRITTEN} or removed >= _AT_ONCE:
                 continue
-            try:
-                records[index] = replace(item, state=self._remove(item))
-                removed += 1
-            except (Unavailable, Upstream, Invalid) as error:
-                trouble = trouble or error
-                if job.created_at + _GIVEN_UP_AFTER <= self._context.now():
-                    records[index] = replace(item, state=RecordState.LOST)
+            if item.configuration_id not in silent:
+                try:
+                    records[index] = replace(item, state=self._remove(item))
+                    removed += 1
+                    continue
+                except (Unavailable, Upstream, Invalid) as error:
+                    trouble = trouble or error
+                    if isinstance(error, Unavailable):
+                        silent.add(item.configuration_id)
+            if job.created_at + _GIVEN_UP_AFTER <= self._context.now():
+                records[index] = replace(item, state=RecordState.LOST)
         return Commit(lambda unit: self._store(unit, order, records, trouble, job))
 
     def _remove(self, item: OrderRecord) -> RecordState:
@@ -59,7 +66,8 @@ class CleanupSteps:
         if configuration is None:
             # Whoever deleted it was warned; nobody else can write to that zone.
             return RecordState.LOST
-        self._context.dns.of(configuration).cleanup(item.record, item.handle)
+        with self._watch.asking(dns_peer(configuration.name)):
+            self._context.dns.of(configuration).cleanup(item.record, item.handle)
         return RecordState.REMOVED
 
     def _store(

@@ -30,6 +30,7 @@ from strongroom.domain.orders.model import (
     OrderTrigger,
     RecordState,
 )
+from strongroom.domain.orders.peers import AGAIN, PeerIsSlow, PeerWatch, ca_peer, dns_peer
 from strongroom.domain.orders.placing import (
     challenge_of,
     is_about_replacing,
@@ -53,6 +54,8 @@ from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, p
 from strongroom.pki.order_request import build_order_csr
 
 _SIDES: Final = {OrderStep.PLAN_RECORDS: Side.DNS, OrderStep.WRITE_RECORDS: Side.DNS, OrderStep.PROPAGATE: Side.DNS}
+_UNWATCHED: Final = frozenset({OrderStep.PLAN_RECORDS, OrderStep.AWAIT_PERSON, OrderStep.PROPAGATE, OrderStep.MAKE_KEY})
+"""Steps that ask neither CA nor provider; looks at name servers have short limits of their own."""
 
 _RECORDS_AT_ONCE: Final = 10
 _CHALLENGES_AT_ONCE: Final = 25
@@ -74,8 +77,9 @@ class OrderSteps:
 
     kind: Final = ORDER
 
-    def __init__(self, context: OrderContext, settling: Settling) -> None:
+    def __init__(self, context: OrderContext, settling: Settling, watch: PeerWatch) -> None:
         self._context = context
+        self._watch = watch
         self._settling = settling
         self._stumbling = Stumbling(context, settling)
         self._steps: Mapping[str, Callable[[Turn], Outcome]] = {
@@ -99,16 +103,30 @@ class OrderSteps:
         if turn is None:
             return self._context.secrets.storage.read(lambda unit: _ended_before(unit.orders.find(job.id)))
         try:
-            outcome = self._steps[job.step](turn)
+            outcome = self._do(turn)
             # A step that learned nothing stores at least that its time did not run.
             return turn.store(turn.order, outcome) if turn.idle and not isinstance(outcome, Commit) else outcome
         except (Integrity, Internal):
             raise
         except StrongroomError as error:
             side = _SIDES.get(OrderStep(job.step), Side.CA)
-            kind = "the CA" if side is Side.CA else "the DNS configuration"
-            peer = f"{kind} {turn.order.ca if side is Side.CA else turn.order.dns}"
+            peer = ca_peer(turn.order.ca) if side is Side.CA else dns_peer(turn.order.dns)
             return self._stumbling.stumble(turn, fault_of(error, side=side, peer=peer))
+
+    def _do(self, turn: Turn) -> Outcome:
+        step = OrderStep(turn.job.step)
+        if step in _UNWATCHED:
+            return self._steps[step](turn)
+        peer = dns_peer(turn.order.dns) if step in _SIDES else ca_peer(turn.order.ca)
+        try:
+            with self._watch.asking(peer):
+                return self._steps[step](turn)
+        except PeerIsSlow:
+            data = turn.job.data
+            if data.get("fence") == turn.job.fence:
+                # Whoever comes next follows somebody who has placed nothing.
+                data = {**data, "fence": turn.job.fence + 1}
+            return Waiting(f"{peer}, which takes long to answer", turn.now() + AGAIN, data)
 
     # At the CA: place.
 

@@ -6,6 +6,7 @@ from strongroom.domain.orders.cleaning import CleanupSteps
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.machine import OrderSteps
 from strongroom.domain.orders.ordering import Ordering
+from strongroom.domain.orders.peers import PeerWatch
 from strongroom.domain.orders.renewal_info import RenewalInfoSteps
 from strongroom.domain.orders.settling import Settling
 from strongroom.domain.orders.sweeping import OrderSweep
@@ -25,11 +26,11 @@ class OrderServices:
     @classmethod
     def build(cls, context: OrderContext) -> OrderServices:
         """Return the services over one context."""
-        settling = Settling(context)
+        settling, watch = Settling(context), PeerWatch()
         return cls(
             ordering=Ordering(context),
-            steps=OrderSteps(context, settling),
-            cleanup=CleanupSteps(context),
+            steps=OrderSteps(context, settling, watch),
+            cleanup=CleanupSteps(context, watch),
             renewal_info=RenewalInfoSteps(context),
             sweep=OrderSweep(context, settling),
         )
