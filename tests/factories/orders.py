@@ -422,6 +422,7 @@ class FakePropagation:
                     seen=set(values) <= set(found),
                     soa_serial=self._dns.serial,
                     checked_at=self._dns.clock.now(),
+                    found=() if set(values) <= set(found) else tuple(found)[:3],
                 )
                 for number in (1, 2)
             ]
