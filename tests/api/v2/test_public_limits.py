@@ -47,6 +47,18 @@ def test_order_beyond_the_limit_is_not_sent_to_the_ca(world: PublicWorld) -> Non
     assert (len(world.ca.orders), world.ca.refusals) == (2, [])
 
 
+def test_ca_that_has_had_enough_is_not_asked_again_by_orders_that_are_under_way(world: PublicWorld) -> None:
+    """Nobody knows the limits of such a CA; that they were run into is known from its answer."""
+    ids = [world.order(f"web-{name}", common_name=f"{name}.example.com").json["id"] for name in "abcdef"]
+    world.run()
+
+    shown = [world.metadata(secret_id) for secret_id in ids]
+    assert [found["state"] for found in shown] == [1, 1, 3, 3, 3, 3]
+    assert {found["issuance_info"]["error_code"] for found in shown[2:]} == {"ca_rate_limited"}
+    assert "asked to be left alone until" in shown[3]["issuance_info"]["error_message"]
+    assert len(world.ca.refusals) == 1
+
+
 def test_order_that_was_placed_late_counts_from_then_on(world: PublicWorld) -> None:
     begun = world.clock.now()
     first = world.order("web-a", ca="le", common_name="a.example.com").json["id"]

@@ -80,6 +80,7 @@ class Fault(StrongroomError):
         side: whose it is.
         is_final: whether trying again would not help.
         names: that it is about, if it is not about all.
+        is_foreseen: whether nobody was asked, because the answer is known.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Fault(StrongroomError):
         is_final: bool = True,
         retry_after: timedelta | None = None,
         names: Sequence[str] = (),
+        is_foreseen: bool = False,
     ) -> None:
         sentence = detail[:1].upper() + detail[1:]
         super().__init__(
@@ -100,6 +102,7 @@ class Fault(StrongroomError):
         self.side = side
         self.is_final = is_final
         self.names = tuple(names)
+        self.is_foreseen = is_foreseen
 
 
 @value

@@ -150,7 +150,7 @@ class Ledger:
         An order that replaces a certificate as its CA proposed (RFC 9773) is free of all limits; it waits only if
         the CA turned the whole account away.
         """
-        verdicts = [self._hold(unit, ca, order, now)]
+        verdicts = [self.held(unit, ca, order, now)]
         limits = self.limits_of(ca)
         if limits is not None and order.replaces is None:
             verdicts.append(
@@ -179,6 +179,17 @@ class Ledger:
             )
             verdicts += (_count_with_claims(unit, ca, charge, order, now) for charge in self._charges(limits, order))
         return max(verdicts, key=lambda verdict: verdict.wait_until or datetime.min.replace(tzinfo=now.tzinfo))
+
+    def held(self, unit: ReadUnit, ca: PublicCa, order: Order, now: datetime) -> Verdict:
+        """Tell whether the CA asked this account, or what orders these names, to leave it alone for now."""
+        subjects = [_ACCOUNT] if order.replaces is not None else [_ACCOUNT, *_bare(order.names)]
+        held = (unit.orders.uses(_account_key(ca), UseKind.HELD.value, subject, now) for subject in subjects)
+        ends = [end for found in held for end in found]
+        until = max(ends, default=now)
+        if until <= now:
+            return ALLOWED
+        reason = f"The CA {ca.configuration.name} asked to be left alone until {format_rfc3339(until)}."
+        return Verdict(wait_until=until, reason=reason)
 
     def reserve(self, unit: Unit, ca: PublicCa, order: Order, now: datetime) -> Verdict:
         """Check an order and, if it may be placed, count it; call it in a unit of its own right before placing.
@@ -264,16 +275,6 @@ class Ledger:
                     most=limits.certificates,
                     what=f"{limits.certificates} certificates for {domain} and the names below it",
                 )
-
-    def _hold(self, unit: ReadUnit, ca: PublicCa, order: Order, now: datetime) -> Verdict:
-        subjects = [_ACCOUNT] if order.replaces is not None else [_ACCOUNT, *_bare(order.names)]
-        held = (unit.orders.uses(_account_key(ca), UseKind.HELD.value, subject, now) for subject in subjects)
-        ends = [end for found in held for end in found]
-        until = max(ends, default=now)
-        if until <= now:
-            return ALLOWED
-        reason = f"The CA {ca.configuration.name} asked to be left alone until {format_rfc3339(until)}."
-        return Verdict(wait_until=until, reason=reason)
 
 
 def _count(unit: ReadUnit, ca_key: str, kind: UseKind, subject: str, most: int, now: datetime, what: str) -> Verdict:

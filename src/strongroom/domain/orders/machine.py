@@ -151,6 +151,11 @@ class OrderSteps:
 
     def _place(self, turn: Turn) -> Outcome:
         may_exist = turn.job.data.get("fence") != turn.job.fence
+        ca, order, now = turn.ca, turn.order, turn.now()
+        # Another order may have been told meanwhile that the CA has had enough of this account.
+        verdict = self._context.secrets.storage.read(lambda unit: self._context.ledger.held(unit, ca, order, now))
+        if verdict.wait_until is not None:
+            raise too_early(verdict, now)
         try:
             placed = place(turn.session(), turn.ca, turn.order, may_exist=may_exist)
         except AcmeProblem as problem:

@@ -52,6 +52,7 @@ def too_early(verdict: Verdict, now: datetime) -> Fault:
         side=Side.CA,
         is_final=False,
         retry_after=verdict.wait_until - now,
+        is_foreseen=True,
     )
 
 

@@ -93,7 +93,7 @@ class Stumbling:
         names, now = turn.order.names, turn.now()
         if turn.job.step == OrderStep.VALIDATE and fault.fault in _FAILED_VALIDATIONS:
             self._context.ledger.note_failed_validation(unit, turn.found_ca, fault.names or names, now)
-        elif fault.fault is FaultCode.CA_RATE_LIMITED and turn.job.step != OrderStep.START:
+        elif fault.fault is FaultCode.CA_RATE_LIMITED and not fault.is_foreseen:
             self._context.ledger.note_held(
                 unit, turn.found_ca, names, now, retry_after=fault.retry_after, identifiers=fault.names
             )
