@@ -215,10 +215,16 @@ class Problems:
         self._found: list[Invalid] = []
 
     def add(
-        self, field: str, detail: str, *, code: ErrorCode = ErrorCode.INVALID_FIELD, hint: str | None = None
+        self,
+        field: str,
+        detail: str,
+        *,
+        code: ErrorCode = ErrorCode.INVALID_FIELD,
+        hint: str | None = None,
+        reference_code: str | None = None,
     ) -> None:
         """Note one broken rule."""
-        self._found.append(Invalid(code, detail, field=field, hint=hint))
+        self._found.append(Invalid(code, detail, field=field, hint=hint, reference_code=reference_code))
 
     def note(self, problem: Invalid) -> None:
         """Note a problem that was raised elsewhere; one that is noted already counts once."""

@@ -244,6 +244,10 @@ def test_address_is_refused_without_a_hint_to_a_field_that_is_not_there(world: P
         ({"ca": "nobody"}, "07006"),
         ({"dns": "nobody"}, "07009"),
         ({"key_algorithm": "RSA1024"}, "07040"),
+        ({"common_name": "no name"}, "07105"),
+        ({"common_name": "a" * 53 + ".example.com"}, "07106"),
+        ({"alt_names": ["www.example.com"]}, "07108"),
+        ({"alt_names": ["*.example.com"]}, "07109"),
     ],
 )
 def test_refusal_carries_the_number_of_the_reference(

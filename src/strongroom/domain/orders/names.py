@@ -15,6 +15,12 @@ MOST_COMMON_NAME: Final = 64
 """Bytes. Source: RFC 5280 appendix A (ub-common-name)."""
 _WILDCARD: Final = "*."
 
+# Numbers of the reference. Source: contract domain section 4.6.
+_NO_DOMAIN: Final = "07105"
+_TOO_LONG: Final = "07106"
+_REPEATED: Final = "07108"
+_COVERED: Final = "07109"
+
 
 @value
 class OrderNames:
@@ -67,7 +73,11 @@ def check_names(problems: Problems, common_name: str | None, alt_names: Sequence
         if name is None:
             continue
         if name in read:
-            problems.add(field, f"{field} repeats {shorten(name)}, which {read[name]} holds; name each domain once.")
+            problems.add(
+                field,
+                f"{field} repeats {shorten(name)}, which {read[name]} holds; name each domain once.",
+                reference_code=_REPEATED,
+            )
         else:
             read[name] = field
     for name, field in read.items():
@@ -78,6 +88,7 @@ def check_names(problems: Problems, common_name: str | None, alt_names: Sequence
                 "common_name",
                 f"common_name has at most {MOST_COMMON_NAME} characters; it has {len(known)}. Put longer names into "
                 "alt_names and leave common_name out.",
+                reference_code=_TOO_LONG,
             )
         return OrderNames(common_name=known, alt_names=tuple(list(read)[1:]))
     return OrderNames(common_name=None, alt_names=tuple(read))
@@ -99,7 +110,7 @@ def _read(problems: Problems, field: str, text: str) -> str | None:
         if "_" in bare:
             raise NameProblem("public certificates hold no names with an underscore")
     except NameProblem as problem:
-        problems.add(field, f"{field}: {shorten(text)} cannot be used: {problem}.")
+        problems.add(field, f"{field}: {shorten(text)} cannot be used: {problem}.", reference_code=_NO_DOMAIN)
         return None
     return name
 
@@ -113,4 +124,5 @@ def _check_covered(problems: Problems, name: str, field: str, read: dict[str, st
             field,
             f"{field}: {shorten(name)} is covered by {shorten(wildcard)} of {read[wildcard]} already; remove one of "
             "the two.",
+            reference_code=_COVERED,
         )
