@@ -30,8 +30,6 @@ _COARSE = timedelta(seconds=10)
 """What is due within so short a time is done at once: fewer turns, the same work."""
 _DOWN_FOR = timedelta(minutes=2)
 """Longer than the lease of a job."""
-_IN_FLIGHT = timedelta(minutes=1)
-"""Orders that were about to be placed when the CA said that it has had enough may still be."""
 _HELD_AT_MOST = timedelta(hours=3)
 """A refusal counts for the whole account for so long at most."""
 
@@ -65,21 +63,20 @@ class WatchedCa(AcmeCa):
         super().__init__(clock, dns.seen)
         self.too_soon: list[str] = []
         self.fullest: Counter[str] = Counter()
-        self._quiet: tuple[datetime, datetime] | None = None
+        self._quiet_until = clock.now()
 
     def new_order(
         self, account: CaAccount, names: Sequence[str], *, profile: str | None = None, replaces: str | None = None
     ) -> CaOrder:
         now = self.clock.now()
         self.check_up()
-        if self._quiet is not None and self._quiet[0] + _IN_FLIGHT < now < self._quiet[1]:
-            self.too_soon.append(f"{names[0]} at {now}, quiet from {self._quiet[0]} to {self._quiet[1]}")
+        if now < self._quiet_until:
+            self.too_soon.append(f"{names[0]} at {now}, not before {self._quiet_until}")
         try:
             return super().new_order(account, names, profile=profile, replaces=replaces)
         except CaRefusal as refusal:
             if refusal.type == "rateLimited" and refusal.retry_after is not None:
-                begin = self._quiet[0] if self._quiet is not None and now < self._quiet[1] else now
-                self._quiet = (begin, now + min(refusal.retry_after, _HELD_AT_MOST))
+                self._quiet_until = now + min(refusal.retry_after, _HELD_AT_MOST)
             raise
 
     def _use(self, kind: str, subject: str) -> None:
