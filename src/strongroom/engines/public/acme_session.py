@@ -41,7 +41,8 @@ PEM_CHAIN: Final = "application/pem-certificate-chain"
 
 _MAX_ALTERNATES: Final = 8
 _MAX_PAGES: Final = 50
-_MAX_ORDERS: Final = 100
+_MAX_ORDERS: Final = 1000
+"""More than other servers place until the lease of one that died is over, so that its own order is among them."""
 _RECENT: Final = timedelta(hours=1)
 _CHECK_AGAIN: Final = timedelta(hours=6)
 _CHECK_BOUNDS: Final = (timedelta(hours=1), timedelta(days=1))

@@ -289,6 +289,18 @@ def test_ca_that_lists_no_orders_finds_none(scene: Scene) -> None:
     assert session.find_order(["example.com"]) is None
 
 
+def test_order_is_found_behind_many_that_others_placed_since(scene: Scene) -> None:
+    scene.server.page = 50
+    session = scene.session()
+    lost = session.new_order(["lost.example.com"])
+    account = next(iter(scene.ca.accounts.values()))
+    for number in range(120):
+        scene.ca.new_order(account, [f"n{number}.example.com"])
+    found = session.find_order(["lost.example.com"])
+    assert found is not None
+    assert found.url == lost.url
+
+
 def test_list_that_leads_round_in_a_circle_ends(scene: Scene) -> None:
     session = scene.session()
     session.new_order(["example.com"])
