@@ -39,7 +39,7 @@ class CleanupSteps:
         order = self._context.secrets.storage.read(lambda unit: unit.orders.find(_order_id(job)))
         if order is None or order.state is OrderState.OPEN or not order.has_records:
             return Done()
-        self._give_up_proofs(order, job)
+        given_up = self._give_up_proofs(order, job)
         records, trouble, removed = list(order.records), None, 0
         silent: set[ConfigurationId] = set()
         for index, item in enumerate(records):
@@ -56,7 +56,8 @@ class CleanupSteps:
                         silent.add(item.configuration_id)
             if job.created_at + _GIVEN_UP_AFTER <= self._context.now():
                 records[index] = replace(item, state=RecordState.LOST)
-        return Commit(lambda unit: self._store(unit, order, records, trouble, job))
+        going_on = Continue(job.step, {**job.data, "given_up": given_up})
+        return Commit(lambda unit: self._store(unit, order, records, trouble, job, going_on))
 
     def _remove(self, item: OrderRecord) -> RecordState:
         def find(unit: ReadUnit) -> Configuration | None:
@@ -71,32 +72,44 @@ class CleanupSteps:
         return RecordState.REMOVED
 
     def _store(
-        self, unit: Unit, order: Order, records: list[OrderRecord], trouble: StrongroomError | None, job: Job
+        self,
+        unit: Unit,
+        order: Order,
+        records: list[OrderRecord],
+        trouble: StrongroomError | None,
+        job: Job,
+        going_on: Continue,
     ) -> Ended:
         now = self._context.now()
         saved = unit.orders.save(replace(order, records=tuple(records), updated_at=now))
         if not saved.has_records:
             return Done({"lost": sum(item.state is RecordState.LOST for item in saved.records)})
         if trouble is None:
-            return Continue(job.step, job.data)
+            return going_on
         wait = max(_WAITS[min(job.attempts, len(_WAITS) - 1)], trouble.retry_after or timedelta())
         return Stumbled(job_error(_shown(trouble, order)), now + wait)
 
-    def _give_up_proofs(self, order: Order, job: Job) -> None:
-        """Tell the CA that nobody proves these names any more: open proofs count against its limits."""
-        if order.state is OrderState.ISSUED or job.attempts:
-            return
+    def _give_up_proofs(self, order: Order, job: Job) -> int:
+        """Tell the CA that nobody proves these names any more: open proofs count against its limits.
+
+        Returns:
+            How many were given up by now, or left to lapse.
+        """
+        begin = int(job.data.get("given_up", 0))
         owed = [item for item in order.challenges if item.status is AcmeStatus.PENDING]
+        if order.state is OrderState.ISSUED or job.attempts or begin >= len(owed):
+            return begin
         ca = self._context.secrets.storage.look(lambda unit: self._context.cas.account(unit, order.ca))
-        if ca is None or not owed:
-            return
+        if ca is None:
+            return len(owed)
         try:
             session = open_session(self._context, ca)
-            for challenge in owed[:_AT_ONCE]:
+            for challenge in owed[begin : begin + _AT_ONCE]:
                 session.deactivate(challenge.authorization_url)
         except (Unavailable, Upstream, Invalid):
             # A courtesy: they lapse by themselves.
-            return
+            return len(owed)
+        return begin + _AT_ONCE
 
 
 def _shown(trouble: StrongroomError, order: Order) -> Fault:

@@ -47,6 +47,7 @@ class FaultCode(StrEnum):
     CHALLENGE_EXPIRED = "challenge_expired"
     CANCELLED = "order_cancelled"
     KEY_NOT_MADE = "key_not_made"
+    SERVER_ERROR = "server_error"
 
 
 _REFERENCES: Final = {

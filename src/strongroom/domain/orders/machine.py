@@ -49,7 +49,7 @@ from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.lifecycle import LOOK_AGAIN, tell_daily
 from strongroom.domain.secrets.locking import locked
 from strongroom.domain.secrets.rotating import is_held
-from strongroom.kernel.errors import Integrity, Internal, StrongroomError, Unavailable
+from strongroom.kernel.errors import ErrorCode, Integrity, Internal, StrongroomError, Unavailable
 from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, private_key_der
 from strongroom.pki.order_request import build_order_csr
 
@@ -102,6 +102,15 @@ class OrderSteps:
         turn = load_turn(self._context, job)
         if turn is None:
             return self._context.secrets.storage.read(lambda unit: _ended_before(unit.orders.find(job.id)))
+        if _broke_off_until_the_end(turn):
+            return self._stumbling.give_up(
+                turn,
+                Fault(
+                    FaultCode.SERVER_ERROR,
+                    f"The server itself could not go on; its log says why, under the job's id {job.id}.",
+                    side=Side.ORDER,
+                ),
+            )
         try:
             outcome = self._do(turn)
             # A step that learned nothing stores at least that its time did not run.
@@ -417,6 +426,13 @@ def _ended_before(order: Order | None) -> Ended:
         return Done()
     problem = order.problem
     return Failed(problem["code"], problem["message"], problem["reference_code"])
+
+
+def _broke_off_until_the_end(turn: Turn) -> bool:
+    """Tell whether the step broke off again and again, for a reason that is no fault of an order, until time was up."""
+    last = turn.job.last_error
+    is_inner = last is not None and last.code in {ErrorCode.INTERNAL, ErrorCode.INTEGRITY_FAILED}
+    return is_inner and turn.job.attempts > 0 and turn.now() >= turn.deadline
 
 
 def _url(order: Order) -> str:

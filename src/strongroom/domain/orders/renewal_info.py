@@ -14,7 +14,7 @@ from strongroom.domain.orders.model import RenewalCheck
 from strongroom.domain.orders.renewal_time import answered, unanswered
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.model import Secret, State, StoredPayload
-from strongroom.kernel.errors import Invalid, Unavailable, Upstream
+from strongroom.kernel.errors import Integrity, Invalid, Unavailable, Upstream
 
 RENEWAL_INFO: Final = "public_cert.renewal_info"
 _AT_ONCE: Final = 10
@@ -54,16 +54,21 @@ class RenewalInfoSteps:
 
         def read(unit: ReadUnit) -> tuple[StoredPayload | None, PublicCa | None]:
             found = unit.secrets.find_current(check.secret_id)
-            ca = None if found is None else self._context.cas.account(unit, found.secret.attributes[CA])
-            return found, ca
+            if found is None:
+                return None, None
+            order = unit.orders.last_of_secret(check.secret_id)
+            # A fallback may have issued it.
+            is_its_own = order is not None and order.version_id == check.version_id
+            name = order.ca if order is not None and is_its_own else found.secret.attributes[CA]
+            return found, self._context.cas.account(unit, name)
 
         found, ca = self._context.secrets.storage.read(read)
         if found is None or found.sealed is None or ca is None or not _is_of_interest(found.secret, check):
             return None
-        payload = self._context.secrets.vault.open_payload(found.version.id, found.sealed)
         try:
+            payload = self._context.secrets.vault.open_payload(found.version.id, found.sealed)
             window = self._context.session(ca).renewal_window(payload["certificate"])
-        except (Unavailable, Upstream, Invalid) as error:
+        except (Unavailable, Upstream, Invalid, Integrity) as error:
             return unanswered(check, now, error.retry_after)
         if window is None:
             return replace(check, check_at=now + _NEVER, failures=0)

@@ -48,9 +48,9 @@ class Stumbling:
             if turn.order.attempts < _MOST_ATTEMPTS and now + _BEFORE_ANOTHER < turn.deadline:
                 order = replace(_anew(turn.order), attempts=turn.order.attempts + 1)
                 return self._left(turn, order, fault, Continue(OrderStep.START, in_=_BEFORE_ANOTHER))
-            return self._give_up(turn, fault)
+            return self.give_up(turn, fault)
         if fault.is_final or fault.fault is FaultCode.DNS_VALIDATION:
-            return self._elsewhere(turn, fault) or self._give_up(turn, fault)
+            return self._elsewhere(turn, fault) or self.give_up(turn, fault)
         until = now + _wait(fault, turn.job.attempts)
         is_late = until >= turn.deadline
         if is_late or (fault.side is Side.CA and turn.job.attempts + 1 >= _PATIENCE):
@@ -61,7 +61,7 @@ class Stumbling:
             # There is a certificate, and time: the order stays in line.
             turn = replace(turn, order=replace(turn.order, deadline_at=until + ATTEMPT))
         elif is_late:
-            return self._give_up(turn, fault)
+            return self.give_up(turn, fault)
         return turn.store(
             turn.order, Stumbled(job_error(fault), until), also=lambda unit: self._note(unit, turn, fault)
         )
@@ -98,7 +98,8 @@ class Stumbling:
                 unit, turn.found_ca, names, now, retry_after=fault.retry_after, identifiers=fault.names
             )
 
-    def _give_up(self, turn: Turn, fault: Fault) -> Outcome:
+    def give_up(self, turn: Turn, fault: Fault) -> Outcome:
+        """End the order."""
         order, reason = turn.order, reason_of(fault)
 
         def commit(unit: Unit) -> Ended:
