@@ -186,7 +186,7 @@ class FakeAcmeSession:
     def certificate(self, url: str) -> Sequence[AcmeChain]:
         with self._call("certificate") as ca:
             issued = ca.certificate(self._account(ca), _id(url))
-            return [_chain(text) for text in issued.chains]
+            return [chain_of(text) for text in issued.chains]
 
     def deactivate(self, authorization_url: str) -> None:
         with self._call("deactivate") as ca:
@@ -437,7 +437,8 @@ def make_ca(clock: Clock, dns: FakeDns) -> AcmeCa:
     return AcmeCa(clock, dns.seen)
 
 
-def _chain(pem: str) -> AcmeChain:
+def chain_of(pem: str) -> AcmeChain:
+    """Return a chain as the port gives it, from PEM, leaf first."""
     blocks = x509.load_pem_x509_certificates(pem.encode())
     texts = [block.public_bytes(Encoding.PEM).decode() for block in blocks]
     names = [block.issuer.rdns[-1].rfc4514_string().removeprefix("CN=") for block in blocks]

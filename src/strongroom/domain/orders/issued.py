@@ -46,9 +46,11 @@ def choose_chain(chains: Sequence[AcmeChain], preferred: str | None) -> tuple[Ac
     if not preferred:
         return chains[0], ()
     wanted = preferred.casefold()
-    for chain in chains:
-        if any(name.casefold() == wanted for name in reversed(chain.issuer_names)):
-            return chain, ()
+    # A root that is known under its own name may be certified by an older one, too: where a chain ends counts first.
+    leading = [chain for chain in chains if chain.issuer_names and chain.issuer_names[-1].casefold() == wanted]
+    passing = [chain for chain in chains if any(name.casefold() == wanted for name in chain.issuer_names)]
+    if leading or passing:
+        return (leading or passing)[0], ()
     offered = ", ".join(dict.fromkeys(chain.issuer_names[-1] for chain in chains if chain.issuer_names))
     notice = Notice(
         code="preferred_chain_not_offered",
