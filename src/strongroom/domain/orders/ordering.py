@@ -144,7 +144,7 @@ class Ordering:
         rotation = dict(secret.rotation or OFF)
         chosen = rotation if new.automatic else (new.values.get("rotation") or {})
         asked = _Asked(
-            names=tuple(name for name in (shown.get("common_name"), *shown.get("alt_names", ())) if name),
+            names=_names_shown(shown),
             ca=shown[CA],
             dns=shown[DNS],
             key_algorithm=shown["key_algorithm"],
@@ -439,6 +439,12 @@ def _asked_attributes(names: OrderNames, ca: str, dns: str, algorithm: str, *, b
     if names.common_name is not None:
         asked["common_name"] = names.common_name
     return asked
+
+
+def _names_shown(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a certificate; a common name that the CA has chosen is one of the others."""
+    names = (shown.get("common_name"), *shown.get("alt_names", ()))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _refusal(error: StrongroomError, fault: Fault) -> StrongroomError:
