@@ -55,7 +55,6 @@ def full_order(**changes: object) -> Order:
         "version_custom_metadata": {"ü": [1, None, True]},
         "deadline_at": later(35 * 60),
         "url": "https://ca.example.com/orders/1",
-        "account_url": "https://ca.example.com/accounts/1",
         "finalize_url": "https://ca.example.com/orders/1/finalize",
         "replaces": "a.b",
         "challenges": (make_challenge(), make_challenge("example.org", is_wildcard=False, servers=(), expires=None)),

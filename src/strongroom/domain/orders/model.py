@@ -116,7 +116,6 @@ class Order:
         by: who asked; the version is made in their name.
         deadline_at: when a first order or an attempt is given up.
         url: of the order at the CA, once placed.
-        account_url: that it was placed with.
         finalize_url: of the order at the CA.
         sealed_key: private key of the certificate, sealed with the order's id, once made.
         version_id: what it led to.
@@ -142,7 +141,6 @@ class Order:
     version_custom_metadata: Mapping[str, Any] | None = None
     deadline_at: datetime | None = None
     url: str | None = None
-    account_url: str | None = None
     finalize_url: str | None = None
     replaces: str | None = None
     challenges: tuple[OrderChallenge, ...] = ()

@@ -9,16 +9,13 @@ after a restart and on every server.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from strongroom.domain.orders.acme import RenewalWindow
 from strongroom.domain.orders.model import RenewalCheck
 from strongroom.kernel.ids import SecretId, VersionId
-
-T = TypeVar("T")
 
 LONG_LIFE: Final = timedelta(days=90)
 BEFORE_END: Final = timedelta(days=31)
@@ -43,9 +40,6 @@ CHECK_AGAIN: Final = timedelta(hours=6)
 """Where the CA does not say. Source: RFC 9773 section 4.3.3."""
 _CHECK_BACK_OFF: Final = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=2))
 
-_GAP: Final = timedelta(seconds=6)
-_CATCH_UP: Final = timedelta(hours=1)
-
 
 def renew_at(not_before: datetime, not_after: datetime, *, key: str | None = None) -> datetime:
     """Return when a certificate is due by the rule.
@@ -66,13 +60,6 @@ def renew_at(not_before: datetime, not_after: datetime, *, key: str | None = Non
     if key is not None:
         before += min(life / _JITTER_SHARE, _JITTER_MOST) * _share(key)
     return not_after - before
-
-
-def earliest(rule: datetime, check: RenewalCheck | None) -> datetime:
-    """Return when a certificate is renewed: by the rule, or before it when its CA wants so."""
-    if check is None or check.renew_at is None:
-        return rule
-    return min(rule, check.renew_at)
 
 
 def next_attempt(
@@ -149,20 +136,6 @@ def unanswered(check: RenewalCheck, now: datetime, retry_after: timedelta | None
     if retry_after is not None:
         wait = min(max(wait, retry_after), NEXT_DAY)
     return replace(check, check_at=now + wait, failures=check.failures + 1)
-
-
-def spread_overdue(due: Sequence[tuple[T, datetime]], now: datetime) -> Sequence[tuple[T, datetime]]:
-    """Return when each of those begins that have become due, the longest due first.
-
-    After an outage there may be thousands: one begins every few seconds, and all of them within an hour.
-
-    Args:
-        due: what, and since when.
-        now: when the first begins.
-    """
-    gap = min(_GAP, _CATCH_UP / max(len(due), 1))
-    ordered = sorted(due, key=lambda item: item[1])
-    return [(what, now + gap * place) for place, (what, _) in enumerate(ordered)]
 
 
 def _share(key: str) -> float:

@@ -112,7 +112,7 @@ class Stumbling:
 
 def _anew(order: Order) -> Order:
     """Return an order as it is before it is placed; what may stand in the DNS stays on record."""
-    return replace(order, url=None, finalize_url=None, account_url=None, challenges=(), replaces=None)
+    return replace(order, url=None, finalize_url=None, challenges=(), replaces=None)
 
 
 def _wait(fault: Fault, attempts: int) -> timedelta:

@@ -14,11 +14,9 @@ from strongroom.domain.orders.renewal_time import (
     CHECK_FIRST_WITHIN,
     answered,
     choose_in_window,
-    earliest,
     first_check,
     next_attempt,
     renew_at,
-    spread_overdue,
     unanswered,
 )
 from strongroom.kernel.ids import SecretId, VersionId
@@ -99,14 +97,6 @@ def test_fleet_that_was_issued_together_is_not_renewed_in_one_minute() -> None:
 
     assert len(per_minute) > 250
     assert max(per_minute.values()) < 12
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [(None, NOW), (check(), NOW), (check(renew_at=NOW - DAY), NOW - DAY), (check(renew_at=NOW + DAY), NOW)],
-)
-def test_ca_can_make_a_renewal_earlier_but_never_later(asked: RenewalCheck | None, expected: datetime) -> None:
-    assert earliest(NOW, asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -245,31 +235,3 @@ def test_first_questions_are_spread() -> None:
     assert all(NOW <= item.check_at < NOW + CHECK_FIRST_WITHIN for item in checks)
     assert len({item.check_at for item in checks}) == 100
     assert checks[0] == RenewalCheck(secret_id=SecretId("s1"), version_id=VersionId("v0"), check_at=checks[0].check_at)
-
-
-@given(ages=st.lists(st.timedeltas(min_value=timedelta(), max_value=900 * DAY), max_size=300))
-def test_longest_due_begin_first_and_all_within_the_hour(ages: list[timedelta]) -> None:
-    since = [(number, NOW - age) for number, age in enumerate(ages)]
-
-    spread = spread_overdue(since, NOW)
-
-    assert sorted(what for what, _ in spread) == list(range(len(ages)))
-    assert [ages[what] for what, _ in spread] == sorted(ages, reverse=True)
-    begins = [at for _, at in spread]
-    assert begins == sorted(begins)
-    assert all(NOW <= at < NOW + HOUR for at in begins)
-    if begins:
-        assert begins[0] == NOW
-
-
-def test_few_that_are_due_begin_within_seconds() -> None:
-    spread = spread_overdue([("young", NOW), ("old", NOW - DAY)], NOW)
-
-    assert spread == [("old", NOW), ("young", NOW + timedelta(seconds=6))]
-
-
-def test_thousands_that_are_due_begin_within_an_hour() -> None:
-    spread = spread_overdue([(number, NOW - DAY) for number in range(5_000)], NOW)
-
-    assert spread[-1][1] < NOW + HOUR
-    assert [what for what, _ in spread] == list(range(5_000))
