@@ -576,13 +576,12 @@ def _events_kept(server: InProcess) -> bool:
 
 
 def _destinations(server: InProcess) -> bool:
-    for name in ("first", "second"):
-        answer = server.request(
-            "POST",
-            "/api/v2/notifications/destinations",
-            {"name": name, "type": "webhook", "url": "https://hooks.example.com/a"},
-        )
-    return _said(answer, 400, "reached the maximum of 1")
+    def create(name: str) -> Answer:
+        body = {"name": name, "type": "webhook", "url": "https://hooks.example.com/a"}
+        return server.request("POST", "/api/v2/notifications/destinations", body)
+
+    create("first")
+    return _said(create("second"), 400, "reached the maximum of 1")
 
 
 def _second_is_refused(server: InProcess, create: Callable[[InProcess, str], Answer]) -> bool:
