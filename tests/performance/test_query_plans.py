@@ -116,8 +116,8 @@ def lists() -> Iterator[Call]:
         yield lambda unit, query=query: unit.secrets.page(query)  # type: ignore[misc]
     yield lambda unit: unit.secrets.find_current(secret)
     yield lambda unit: unit.secrets.find_by_name(SecretType.KV, "name")
-    yield lambda unit: unit.secrets.due_for_expiry(NOW, 100)
-    yield lambda unit: unit.secrets.due_for_rotation(NOW, 100)
+    yield lambda unit: unit.secrets.due_for_expiry(NOW, 100, unless_job="secret.expire")
+    yield lambda unit: unit.secrets.due_for_rotation(NOW, 100, unless_job="secret.rotate")
     yield lambda unit: unit.secrets.due_for_notice(NOW, 100)
     yield lambda unit: unit.notifications.registration()
     yield lambda unit: unit.notifications.listing()

@@ -100,8 +100,15 @@ class SecretRepository(Protocol):
         """Return the number of secrets per group and type, from counters."""
         ...
 
-    def due_for_expiry(self, now: datetime, limit: int) -> Sequence[SecretId]:
-        """Return active secrets whose ``expires_at`` has passed, soonest first."""
+    def due_for_expiry(self, now: datetime, limit: int, *, unless_job: str) -> Sequence[SecretId]:
+        """Return active secrets whose ``expires_at`` has passed and that no job is there for, soonest first.
+
+        Args:
+            now: the present instant.
+            limit: of so many.
+            unless_job: kind of the jobs, which have ``<kind>:<id of the secret>`` as their key. One that waits for a
+                lock may do so for years; hundreds of them must not keep others from their turn.
+        """
         ...
 
     def due_for_notice(self, now: datetime, limit: int) -> Sequence[SecretId]:
@@ -115,8 +122,11 @@ class SecretRepository(Protocol):
         """Say when to look next; it is no change of the secret."""
         ...
 
-    def due_for_rotation(self, now: datetime, limit: int) -> Sequence[SecretId]:
-        """Return active or expired secrets whose ``next_rotation_at`` has passed, soonest first."""
+    def due_for_rotation(self, now: datetime, limit: int, *, unless_job: str) -> Sequence[SecretId]:
+        """Return active or expired secrets whose ``next_rotation_at`` has passed and that no job is there for.
+
+        Soonest first; arguments as for `due_for_expiry`.
+        """
         ...
 
     def renewals(self, query: RenewalQuery) -> Page[tuple[Secret, datetime]]:

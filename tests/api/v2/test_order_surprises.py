@@ -47,6 +47,24 @@ def test_lock_that_comes_during_an_order_keeps_the_previous_certificate(world: P
     assert len(world.ca.orders) == 3
 
 
+def test_certificates_that_locks_hold_back_keep_no_other_from_its_renewal(
+    world: PublicWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.domain.secrets.lifecycle._BATCH", 1)
+    held = _issued(world)
+    _rotate(world, held)
+    world.run()
+    body = {"locks": [{"name": "edge"}]}
+    assert world.server.request("POST", f"{held}/versions/previous/locks_bulk", body).status == 201
+    other = world.order("other", common_name="other.example.com").json["id"]
+    world.run()
+    before = world.metadata(other)["expiration_date"]
+    world.pass_time(60 * _DAY)
+    world.run()
+    assert world.metadata(_id(held))["rotation_status"] == "blocked"
+    assert world.metadata(other)["expiration_date"] > before
+
+
 def test_failed_job_that_is_tried_again_does_not_look_done(world: PublicWorld) -> None:
     world.ca.rejected.add("www.example.com")
     secret_id = world.order().json["id"]

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from strongroom.domain.jobs.model import JobState
+from strongroom.domain.jobs.steps import new_job
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.model import Secret, SecretQuery, SecretType, State, StoredPayload
 from strongroom.kernel.errors import Conflict, ErrorCode, NotFound
@@ -243,7 +245,7 @@ def test_due_for_expiry_are_the_active_ones_soonest_first(storage: SqlStorage) -
     add_secret(storage, "never")
 
     def due(limit: int) -> list[SecretId]:
-        return list(storage.read(lambda unit: unit.secrets.due_for_expiry(NOW, limit)))
+        return list(storage.read(lambda unit: unit.secrets.due_for_expiry(NOW, limit, unless_job="expire")))
 
     assert due(10) == [first.id, second.id, now.id]
     assert due(1) == [first.id]
@@ -258,8 +260,33 @@ def test_due_for_rotation_are_active_and_expired_ones_soonest_first(storage: Sql
         add_secret(storage, state.name, next_rotation_at=later(-3), state=state)
     add_secret(storage, "later", next_rotation_at=NOW + timedelta(microseconds=1))
 
-    assert list(storage.read(lambda unit: unit.secrets.due_for_rotation(NOW, 10))) == [expired.id, active.id]
-    assert list(storage.read(lambda unit: unit.secrets.due_for_rotation(NOW, 1))) == [expired.id]
+    def due(limit: int) -> list[SecretId]:
+        return list(storage.read(lambda unit: unit.secrets.due_for_rotation(NOW, limit, unless_job="rotate")))
+
+    assert due(10) == [expired.id, active.id]
+    assert due(1) == [expired.id]
+
+
+def test_secrets_that_a_job_is_there_for_are_not_due_once_more(storage: SqlStorage) -> None:
+    waiting = add_secret(storage, "waiting", next_rotation_at=later(-2), expires_at=later(-2))
+    other = add_secret(storage, "other", next_rotation_at=later(-1), expires_at=later(-1))
+    jobs = [new_job(kind, dedupe_key=f"{kind}:{waiting.id}", now=NOW) for kind in ("expire", "rotate")]
+    for job in jobs:
+        storage.write(lambda unit, job=job: unit.jobs.enqueue(job))  # type: ignore[misc]
+
+    def due() -> tuple[list[SecretId], list[SecretId]]:
+        return storage.read(
+            lambda unit: (
+                list(unit.secrets.due_for_expiry(NOW, 1, unless_job="expire")),
+                list(unit.secrets.due_for_rotation(NOW, 1, unless_job="rotate")),
+            )
+        )
+
+    assert due() == ([other.id], [other.id])
+    for job in jobs:
+        ended = replace(job, state=JobState.DONE)
+        storage.write(lambda unit, ended=ended: unit.jobs.save(ended, fence=0))  # type: ignore[misc]
+    assert due() == ([waiting.id], [waiting.id])
 
 
 def test_many_versions_are_kept_apart(storage: SqlStorage) -> None:

@@ -57,12 +57,12 @@ class DueSecrets:
 
 def due_for_expiry() -> DueSecrets:
     """Return the source of expiry jobs."""
-    return DueSecrets(EXPIRE, lambda unit, now: unit.secrets.due_for_expiry(now, _BATCH))
+    return DueSecrets(EXPIRE, lambda unit, now: unit.secrets.due_for_expiry(now, _BATCH, unless_job=EXPIRE))
 
 
 def due_for_rotation() -> DueSecrets:
     """Return the source of rotation jobs."""
-    return DueSecrets(ROTATE, lambda unit, now: unit.secrets.due_for_rotation(now, _BATCH))
+    return DueSecrets(ROTATE, lambda unit, now: unit.secrets.due_for_rotation(now, _BATCH, unless_job=ROTATE))
 
 
 class ExpirySteps:

@@ -173,11 +173,19 @@ _SAVE: Final = Statement("secrets.save", _build_save)
 _REMOVE: Final = Statement(
     "secrets.remove", lambda _: sa.delete(tables.secrets).where(tables.secrets.c.pk == sa.bindparam("secret_pk"))
 )
+
+
+def _has_no_job() -> sa.ColumnElement[bool]:
+    """Return the condition that no job of a kind works on a secret, or waits to: those that wait are left out."""
+    key = sa.bindparam("prefix", type_=sa.Text) + tables.secrets.c.id
+    return ~sa.exists().where(tables.is_open_job, tables.jobs.c.dedupe_key == key)
+
+
 _DUE_FOR_EXPIRY: Final = Statement(
     "secrets.due_for_expiry",
     lambda _: (
         sa.select(tables.secrets.c.id)
-        .where(tables.is_expiring, tables.secrets.c.expires_at <= sa.bindparam("now"))
+        .where(tables.is_expiring, tables.secrets.c.expires_at <= sa.bindparam("now"), _has_no_job())
         .order_by(tables.secrets.c.expires_at, tables.secrets.c.pk)
         .limit(sa.bindparam("limit", type_=sa.Integer))
     ),
@@ -203,7 +211,7 @@ _DUE_FOR_ROTATION: Final = Statement(
     "secrets.due_for_rotation",
     lambda _: (
         sa.select(tables.secrets.c.id)
-        .where(tables.is_rotating, tables.secrets.c.next_rotation_at <= sa.bindparam("now"))
+        .where(tables.is_rotating, tables.secrets.c.next_rotation_at <= sa.bindparam("now"), _has_no_job())
         .order_by(tables.secrets.c.next_rotation_at, tables.secrets.c.pk)
         .limit(sa.bindparam("limit", type_=sa.Integer))
     ),
@@ -274,9 +282,9 @@ class SqlSecrets:
             if group_no in groups and total > 0
         }
 
-    def due_for_expiry(self, now: datetime, limit: int) -> Sequence[SecretId]:
-        """Return active secrets whose ``expires_at`` has passed, soonest first."""
-        rows = self._connection.rows(_DUE_FOR_EXPIRY, now=to_microseconds(now), limit=limit)
+    def due_for_expiry(self, now: datetime, limit: int, *, unless_job: str) -> Sequence[SecretId]:
+        """Return active secrets whose ``expires_at`` has passed and that no job is there for, soonest first."""
+        rows = self._connection.rows(_DUE_FOR_EXPIRY, now=to_microseconds(now), limit=limit, prefix=f"{unless_job}:")
         return [SecretId(row[0]) for row in rows]
 
     def due_for_notice(self, now: datetime, limit: int) -> Sequence[SecretId]:
@@ -288,9 +296,12 @@ class SqlSecrets:
         """Say when to look next; it is no change of the secret."""
         self._connection.run(_SET_NOTICE, secret_id=secret_id, at=None if at is None else to_microseconds(at))
 
-    def due_for_rotation(self, now: datetime, limit: int) -> Sequence[SecretId]:
-        """Return active or expired secrets whose ``next_rotation_at`` has passed, soonest first."""
-        rows = self._connection.rows(_DUE_FOR_ROTATION, now=to_microseconds(now), limit=limit)
+    def due_for_rotation(self, now: datetime, limit: int, *, unless_job: str) -> Sequence[SecretId]:
+        """Return active or expired secrets whose ``next_rotation_at`` has passed and that no job is there for.
+
+        Soonest first.
+        """
+        rows = self._connection.rows(_DUE_FOR_ROTATION, now=to_microseconds(now), limit=limit, prefix=f"{unless_job}:")
         return [SecretId(row[0]) for row in rows]
 
     def renewals(self, query: RenewalQuery) -> Page[tuple[Secret, datetime]]:
