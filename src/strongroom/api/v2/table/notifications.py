@@ -66,6 +66,7 @@ OPERATIONS: Final = [
     ),
     Operation(
         name="get_notifications_registration",
+        more_answers={404: None},
         method="GET",
         path=_PATH,
         action=Action.NOTIFICATIONS_REGISTRATION_READ,
@@ -78,6 +79,7 @@ OPERATIONS: Final = [
     ),
     Operation(
         name="delete_notifications_registration",
+        more_answers={404: None},
         method="DELETE",
         path=_PATH,
         action=Action.NOTIFICATIONS_REGISTRATION_DELETE,
@@ -90,6 +92,7 @@ OPERATIONS: Final = [
     ),
     Operation(
         name="get_notifications_registration_test",
+        more_answers={404: None},
         method="GET",
         path=f"{_PATH}/test",
         action=Action.NOTIFICATIONS_REGISTRATION_TEST,
