@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,70 +92,167 @@ def running_webhook_sink() -> Iterator[WebhookSink]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """An e-mail with its envelope."""
+    """An e-mail with its envelope.
+
+    Attributes:
+        encrypted: whether it came over TLS.
+        user: who had logged in.
+    """
 
     sender: str
     recipients: tuple[str, ...]
     message: EmailMessage
+    encrypted: bool = False
+    user: str | None = None
 
 
 @dataclass
 class SmtpSink:
-    """A mail server without TLS.
+    """A mail server.
 
     Attributes:
+        context: for TLS; without it there is none.
+        is_tls: whether connections are encrypted from their first byte.
+        offers_starttls: whether it says that it can; somebody between could have cut that out.
+        passwords: of its users; whoever writes has to log in if there are any.
         refused: recipients it does not know.
         refuse_data: the code that messages are refused with, if they are.
+        logins: user, password and whether they came over TLS, of every login.
+        commands: first words of everything it was told.
     """
 
+    context: ssl.SSLContext | None = None
+    is_tls: bool = False
+    offers_starttls: bool = True
+    passwords: dict[str, str] = field(default_factory=dict)
     port: int = 0
     mails: list[Mail] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     refuse_data: int | None = None
+    logins: list[tuple[str, str, bool]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
 
 
 class _SmtpHandler(socketserver.StreamRequestHandler):
-    """One connection. Source: RFC 5321."""
+    """One connection. Sources: RFC 5321, 3207 (STARTTLS) and 4954 (AUTH)."""
 
     def handle(self) -> None:
+        assert isinstance(self.server, _SmtpServer)
+        self._sink = self.server.sink
+        self._user: str | None = None
         self._sender = ""
         self._recipients: list[str] = []
-        self._say("220 sink.example.com")
-        for line in iter(self.rfile.readline, b""):
-            text = line.decode().strip()
-            answer = self._answer(text[:4].upper(), text.partition(":")[2].strip().strip("<>").split(">")[0])
-            self._say(answer)
-            if answer.startswith("221"):
-                return
+        # A client that trusts nothing here hangs up in the middle.
+        with contextlib.suppress(OSError):
+            if self._sink.is_tls:
+                self._encrypt()
+            self._say("220 sink.example.com")
+            while line := self._line():
+                answer = self._answer(line[:4].upper().strip(), line)
+                self._say(answer)
+                if answer.startswith("221"):
+                    return
+                if answer == _GO:
+                    self._encrypt()
 
-    def _answer(self, word: str, argument: str) -> str:
-        assert isinstance(self.server, _SmtpServer)
-        sink = self.server.sink
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+            self.connection.close()
+
+    @property
+    def _encrypted(self) -> bool:
+        return isinstance(self.connection, ssl.SSLSocket)
+
+    def _encrypt(self) -> None:
+        assert self._sink.context is not None
+        self.connection = self._sink.context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", buffering=0)
+
+    def _answer(self, word: str, line: str) -> str:
+        sink = self._sink
+        sink.commands.append(word)
+        if word in {"EHLO", "HELO"}:
+            return self._greeting()
+        if word == "STAR" and self._can_encrypt():
+            return _GO
+        if word == "AUTH" and sink.passwords:
+            return self._login(line.split(" ")[1:])
+        if word == "QUIT":
+            return "221 bye"
+        if word in {"RSET", "NOOP"}:
+            return _FINE
+        return self._take(word, line.partition(":")[2].strip().strip("<>").split(">")[0])
+
+    def _take(self, word: str, argument: str) -> str:
+        sink = self._sink
+        if word not in {"MAIL", "RCPT", "DATA"}:
+            return "502 unknown command"
+        if sink.passwords and self._user is None:
+            return "530 log in first"
         if word == "MAIL":
             self._sender, self._recipients = argument, []
         elif word == "RCPT":
             if argument in sink.refused:
                 return "550 unknown"
             self._recipients.append(argument)
-        elif word == "DATA":
-            if sink.refuse_data is not None:
-                return f"{sink.refuse_data} secret words of the server"
+        elif sink.refuse_data is not None:
+            return f"{sink.refuse_data} secret words of the server"
+        else:
             self._say("354 go on")
-            message = message_from_bytes(self._content(), policy=policy.default)
-            assert isinstance(message, EmailMessage)
-            sink.mails.append(Mail(sender=self._sender, recipients=tuple(self._recipients), message=message))
-        elif word == "QUIT":
-            return "221 bye"
-        elif word not in {"EHLO", "HELO", "RSET", "NOOP"}:
-            return "502 unknown command"
-        return "250 sink.example.com"
+            self._take_message()
+        return _FINE
 
-    def _content(self) -> bytes:
+    def _can_encrypt(self) -> bool:
+        return self._sink.context is not None and self._sink.offers_starttls and not self._encrypted
+
+    def _greeting(self) -> str:
+        offers = ["sink.example.com"]
+        offers += ["STARTTLS"] if self._can_encrypt() else []
+        offers += ["AUTH PLAIN LOGIN"] if self._sink.passwords else []
+        return "\r\n".join([*(f"250-{offer}" for offer in offers), "250 8BITMIME"])
+
+    def _login(self, words: list[str]) -> str:
+        if words[0].upper() == "PLAIN":
+            _, user, password = _decoded(words[1]).split("\0")
+        else:
+            user = _decoded(words[1])
+            self._say("334 UGFzc3dvcmQ6")
+            password = _decoded(self._line())
+        self._sink.logins.append((user, password, self._encrypted))
+        if self._sink.passwords.get(user) != password:
+            return f"535 wrong: {password}"
+        self._user = user
+        return "235 welcome"
+
+    def _take_message(self) -> None:
         lines = iter(self.rfile.readline, b".\r\n")
-        return b"".join(line.removeprefix(b".") if line.startswith(b"..") else line for line in lines)
+        content = b"".join(line.removeprefix(b".") if line.startswith(b"..") else line for line in lines)
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        self._sink.mails.append(
+            Mail(
+                sender=self._sender,
+                recipients=tuple(self._recipients),
+                message=message,
+                encrypted=self._encrypted,
+                user=self._user,
+            )
+        )
+
+    def _line(self) -> str:
+        return self.rfile.readline().decode().strip()
 
     def _say(self, text: str) -> None:
         self.wfile.write(text.encode() + b"\r\n")
+
+
+_GO = "220 go"
+_FINE = "250 sink.example.com"
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode()
 
 
 class _SmtpServer(socketserver.ThreadingTCPServer):
@@ -165,9 +265,9 @@ class _SmtpServer(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def running_smtp_sink() -> Iterator[SmtpSink]:
-    """Run a mail server for the length of a block."""
-    sink = SmtpSink()
+def running_smtp_sink(sink: SmtpSink | None = None) -> Iterator[SmtpSink]:
+    """Run a mail server for the length of a block; without TLS and logins unless told otherwise."""
+    sink = sink or SmtpSink()
     server = _SmtpServer(sink)
     sink.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

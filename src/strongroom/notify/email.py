@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TIMEOUT: Final = timedelta(seconds=20)
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _NO_SERVER: Final = "This server has no mail server."
+_NO_LOGIN: Final = frozenset({"SMTPNotSupportedError", "SMTPException"})
+"""What the library raises in vain search of a login: the first for a server that offers none, the second of a kind."""
 _HINT: Final = "The operator names one in the table [smtp] of the settings file."
 
 
@@ -159,4 +161,6 @@ def _refusal(host: str, error: OSError) -> str:
     if isinstance(code, int):
         what = "the user name or password" if code in {530, 534, 535, 538} else "the mail"
         return f"The mail server {host} refused {what} (code {code})."
+    if type(error).__name__ in _NO_LOGIN:
+        return f"The mail server {host} offers no login that is known here."
     return f"The mail server {host} did not take the mail: {type(error).__name__}."

@@ -24,6 +24,7 @@ from strongroom.kernel.ids import Instance
 from strongroom.kernel.secret import Secret
 from strongroom.net.client import HttpClient
 from strongroom.net.guard import Guard
+from strongroom.net.tls import client_context
 from strongroom.notify.apprise import AppriseSender
 from strongroom.notify.email import EmailSender, MailServer
 from strongroom.notify.posting import TIMEOUT, Post
@@ -131,7 +132,6 @@ def _mail_server(smtp: SmtpSettings | None) -> MailServer | None:
         return None
     from strongroom.net.sockets import SmtpSecurity
 
-    password = None if smtp.password_file is None else _read(smtp.password_file, "smtp.password_file").strip("\r\n")
     security = SmtpSecurity.STARTTLS if smtp.starttls else SmtpSecurity.NONE
     return MailServer(
         host=smtp.host,
@@ -139,9 +139,31 @@ def _mail_server(smtp: SmtpSettings | None) -> MailServer | None:
         security=SmtpSecurity.TLS if smtp.port == SMTPS_PORT else security,
         sender=smtp.sender,
         username=smtp.username,
-        password=None if password is None else Secret(password),
-        trust_pem=None if smtp.ca_file is None else _read(smtp.ca_file, "smtp.ca_file"),
+        password=None if smtp.password_file is None else _password(smtp.password_file),
+        trust_pem=None if smtp.ca_file is None else _trusted(smtp.ca_file),
     )
+
+
+def _password(path: Path) -> Secret[str]:
+    name = "smtp.password_file"
+    text = _read(path, name).strip("\r\n")
+    if not text:
+        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{name}: {path} is empty.", field=name)
+    if any(sign in text for sign in "\r\n\0"):
+        detail = f"{name}: {path} must hold the password alone, on one line."
+        raise Invalid(ErrorCode.SETTINGS_INVALID, detail, field=name)
+    return Secret(text)
+
+
+def _trusted(path: Path) -> str:
+    name = "smtp.ca_file"
+    text = _read(path, name)
+    try:
+        # Exactly as it will be used.
+        client_context(text)
+    except Invalid as problem:
+        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{name}: {problem.detail}", field=name) from None
+    return text
 
 
 def _read(path: Path, name: str) -> str:

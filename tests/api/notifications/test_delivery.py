@@ -17,6 +17,7 @@ from strongroom.domain.notifications.mail_room import MailRoom
 from strongroom.domain.ports import Unit
 from strongroom.domain.secrets.events import EventType
 from strongroom.domain.secrets.model import Secret, SecretType, State
+from strongroom.domain.secrets.references import add_reference, remove_reference
 from strongroom.kernel.ids import DEFAULT_GROUP, GroupId, IamId, SecretId, new_uuid
 from strongroom.runtime.container import build
 from strongroom.runtime.settings import load_settings
@@ -443,3 +444,35 @@ def test_configurations_are_told_of(server: InProcess, webhook_sink: WebhookSink
     told = [(r.json["type"].removeprefix(PREFIX), r.json["data"]["configurations"]) for r in webhook_sink.received]
     assert [event for event, _ in told] == ["configuration_created", "configuration_updated", "configuration_deleted"]
     assert {item["configuration_name"] for _, items in told for item in items} == {"root"}
+
+
+def test_deletion_that_a_configuration_forbids_is_told_of_with_the_reason(
+    server: InProcess, webhook_sink: WebhookSink
+) -> None:
+    destination(server, url=webhook_sink.url, filters={"event_types": ["secret_deletion_failed", "secret_deleted"]})
+    address = made(create(server, "arbitrary", "pin"))
+    secret_id = SecretId(address.rpartition("/")[2])
+
+    def use(unit: Unit) -> None:
+        secret = unit.secrets.find_for_update(secret_id)
+        assert secret is not None
+        add_reference(unit, secret, "issuing")
+
+    server.container.store.storage.write(use)
+    answer = server.request("DELETE", address)
+    server.work()
+
+    assert (answer.status, answer.json["errors"][0]["code"]) == (409, "in_use")
+    assert server.request("GET", address).status == 200
+    (request,) = webhook_sink.received
+    (told,) = request.json["data"]["secrets"]
+    assert request.json["type"] == PREFIX + "secret_deletion_failed"
+    assert (told["secret_name"], told["failure_reason"]) == (
+        "pin",
+        "The secret is in use by the configuration issuing.",
+    )
+
+    server.container.store.storage.write(lambda unit: remove_reference(unit, secret_id, "issuing"))
+    assert server.request("DELETE", address).status == 204
+    later(server, minutes=2)
+    assert [request.json["type"] for request in webhook_sink.received[1:]] == [PREFIX + "secret_deleted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import smtplib
 import socket
@@ -36,6 +37,7 @@ class MailServer:
     Attributes:
         said: commands in the order of their arrival, with whether TLS protected them.
         answers: what it says in the place of its usual answer, by command.
+        default: what it says to everything else.
     """
 
     def __init__(self, context: ssl.SSLContext, *, offers_starttls: bool = True, is_tls: bool = False) -> None:
@@ -46,6 +48,7 @@ class MailServer:
         self.port = int(self._listener.getsockname()[1])
         self.said: list[tuple[str, bool]] = []
         self.answers: dict[str, str] = {}
+        self.default = "250 fine"
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -84,7 +87,7 @@ class MailServer:
             offer = "250-STARTTLS\r\n" if self._offers_starttls else ""
             usual = f"250-mail.example.com\r\n{offer}250 SIZE"
         else:
-            usual = {"STARTTLS": "220 go", "QUIT": "221 bye"}.get(verb, "250 fine")
+            usual = {"STARTTLS": "220 go", "QUIT": "221 bye"}.get(verb, self.default)
         text = self.answers.get(verb, usual)
         if text == "silence":
             connection.recv(1)
@@ -211,6 +214,33 @@ def test_a_refusal_inside_the_block_is_the_callers(mail_server: Callable[..., Ma
         smtp_connection(_GUARD, _HOST, server.port, trust_pem=ca.pem) as smtp,
     ):
         smtp.sendmail("strongroom@example.com", ["operator@example.com"], "text")
+
+
+@pytest.mark.parametrize("accepted", ["235 welcome", "503 you are already"])
+def test_a_challenge_is_answered_without_the_password(mail_server: Callable[..., MailServer], accepted: str) -> None:
+    # The example of RFC 2195 section 2.
+    server = mail_server()
+    answer = base64.b64encode(b"tim b913a602c7eda7a495b4e6e7334d3890").decode()
+    server.answers = {
+        "EHLO": "250-mail.example.com\r\n250 AUTH CRAM-MD5 PLAIN",
+        "AUTH": "334 " + base64.b64encode(b"<1896.697170952@postoffice.reston.mci.net>").decode(),
+        answer.upper(): accepted,
+    }
+    with smtp_connection(_GUARD, _HOST, server.port, security=SmtpSecurity.NONE) as smtp:
+        smtp.login("tim", "tanstaaftanstaaf")
+    assert [said for said, _ in server.said][1:3] == ["AUTH CRAM-MD5", answer]
+
+
+def test_a_server_that_asks_without_end_is_not_answered_without_end(mail_server: Callable[..., MailServer]) -> None:
+    server = mail_server()
+    server.answers = {"EHLO": "250-mail.example.com\r\n250 AUTH LOGIN"}
+    server.default = "334 x"
+    with (
+        pytest.raises(smtplib.SMTPAuthenticationError),
+        smtp_connection(_GUARD, _HOST, server.port, security=SmtpSecurity.NONE) as smtp,
+    ):
+        smtp.login("user", "planted")
+    assert len(server.said) < 10
 
 
 @pytest.mark.parametrize("command", ["EHLO", "STARTTLS", "NOOP"])

@@ -25,7 +25,7 @@ from strongroom.domain.secrets.lookup import find_version
 from strongroom.domain.secrets.model import CERTIFICATE_TYPES, Secret, State
 from strongroom.domain.secrets.references import require_unreferenced
 from strongroom.domain.secrets.rotation import next_rotation
-from strongroom.kernel.errors import ErrorCode, Invalid, Problems
+from strongroom.kernel.errors import Conflict, ErrorCode, Invalid, Problems
 
 _COMMON = frozenset({"name", "description", "labels", "custom_metadata"})
 
@@ -133,7 +133,13 @@ class SecretChanges:
                     unit, EventType.DELETION_BLOCKED, now, by=principal.iam_id, at=at, reason=refusal.detail
                 )
                 return Refused(refusal)
-            require_unreferenced(now)
+            try:
+                require_unreferenced(now)
+            except Conflict as refusal:
+                self._context.outbox.emit(
+                    unit, EventType.DELETION_FAILED, now, by=principal.iam_id, at=at, reason=refusal.detail
+                )
+                return Refused(refusal)
             unit.secrets.remove(now.id)
             self._context.outbox.emit(unit, EventType.DELETED, now, by=principal.iam_id, at=at)
             return None
