@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from strongroom.cli.calls import Call
-from strongroom.cli.commands import configurations, groups, locks, private_certs, secrets, versions
+from strongroom.cli.commands import configurations, groups, locks, notifications, private_certs, secrets, versions
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "assets" / "cli" / "commands.json").read_text(encoding="utf-8")
 )
-MODULES = (groups, secrets, versions, locks, configurations, private_certs)
+MODULES = (groups, secrets, versions, locks, configurations, private_certs, notifications)
 CALLS: dict[str, Call] = {call.name: call for module in MODULES for call in module.CALLS}
 
 

@@ -72,6 +72,7 @@ CALLS = (
         name="notifications-registration",
         method="GET",
         path=_REGISTRATION,
+        details="Ends with code 4 when nothing is registered.",
         example="strongroom notifications-registration",
     ),
     Call(
@@ -79,12 +80,15 @@ CALLS = (
         method="DELETE",
         path=_REGISTRATION,
         confirm="Delete the registration?",
+        details="Notification destinations stay, and go on to get notices.",
         example="strongroom notifications-registration-delete",
     ),
     Call(
         name="notifications-registration-test",
         method="GET",
         path=f"{_REGISTRATION}/test",
+        details="Filters do not apply to it. notification-deliveries shows what came of it at each destination; "
+        "notification-destination-test tries one and waits for its answer.",
         example="strongroom notifications-registration-test",
     ),
     Call(
@@ -125,6 +129,7 @@ CALLS = (
         method="GET",
         path=_DESTINATIONS,
         table=_TABLE,
+        details="What is secret in an address is shown as stars.",
         example="strongroom notification-destinations",
     ),
     Call(
@@ -132,6 +137,7 @@ CALLS = (
         method="GET",
         path=_DESTINATIONS + "/{id}",
         options=(_ID,),
+        details="What is secret in its address is shown as stars, its signing secret not at all.",
         example=f"strongroom notification-destination --id {_EXAMPLE}",
     ),
     Call(
@@ -151,7 +157,10 @@ CALLS = (
             _ATTACH,
             _FILTERS,
         ),
-        example=f"strongroom notification-destination-update --id {_EXAMPLE} --enabled false",
+        details="What is not named stays. Filters are replaced as a whole. What waits for a destination that is "
+        "switched off is not sent any more.",
+        example=f"strongroom notification-destination-update --id {_EXAMPLE} --enabled false\n"
+        f"strongroom notification-destination-update --id {_EXAMPLE} --signing-secret @new-signing-secret.txt",
     ),
     Call(
         name="notification-destination-delete",
@@ -159,6 +168,7 @@ CALLS = (
         path=_DESTINATIONS + "/{id}",
         options=(_ID,),
         confirm="Delete the notification destination {id}?",
+        details="Its deliveries are deleted with it; --enabled false of notification-destination-update keeps them.",
         example=f"strongroom notification-destination-delete --id {_EXAMPLE}",
     ),
     Call(
@@ -178,7 +188,10 @@ CALLS = (
         options=(_ID, *paging(limit=1000, default=100, offset=10_000_000)),
         items="deliveries",
         table=_DELIVERY_TABLE,
-        example=f"strongroom notification-deliveries --id {_EXAMPLE}",
+        details="Newest first, for 30 days. A delivery that is retrying names its next try; one that failed five times "
+        "over a day is given up.",
+        example=f"strongroom notification-deliveries --id {_EXAMPLE} --limit 20\n"
+        f"strongroom notification-deliveries --id {_EXAMPLE} --all-pages -j \"deliveries[?state=='failed']\"",
     ),
 )
 
