@@ -74,7 +74,7 @@ def test_proofs_of_a_failed_order_are_each_given_up_once(world: PublicWorld) -> 
     world.run(timedelta(minutes=1))
     (job,) = world.server.request("GET", f"/api/v2/orders?secret_id={secret_id}").json["orders"]
     assert world.server.request("POST", f"/api/v2/jobs/{job['id']}/actions", {"action_type": "cancel"}).status < 300
-    world.run(timedelta(minutes=5))
+    world.run(timedelta(minutes=7))
     assert world.dns.left == []
     assert world.acme.calls["deactivate"] == 25
     (placed,) = world.ca.orders

@@ -84,7 +84,7 @@ def test_cancelled_order_ends_once_and_leaves_nothing_behind(world: PublicWorld)
     assert world.dns.left
     (job,) = _orders(world, f"/api/v2/secrets/{secret_id}")
     assert world.server.request("POST", f"/api/v2/jobs/{job['id']}/actions", {"action_type": "cancel"}).status < 300
-    world.run(timedelta(minutes=5))
+    world.run(timedelta(minutes=7))
     after = world.metadata(secret_id)
     assert (after["state"], after["issuance_info"]["error_code"]) == (3, "order_cancelled")
     assert world.events().count("secret_creation_failed") == 1
@@ -99,9 +99,33 @@ def test_secret_deleted_during_its_order_leaves_no_record(world: PublicWorld) ->
     world.run(timedelta(minutes=1))
     assert world.dns.left
     assert world.server.request("DELETE", f"/api/v2/secrets/{secret_id}").status == 204
-    world.run(timedelta(minutes=5))
+    world.run(timedelta(minutes=7))
     assert world.dns.left == []
     assert world.order().status == 201, "the names are free again"
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_record_that_is_being_written_while_its_order_ends_is_removed(world: PublicWorld, is_deleted: bool) -> None:
+    secret_id = world.order().json["id"]
+    (job,) = _orders(world, f"/api/v2/secrets/{secret_id}")
+
+    def end(when: str, call: str) -> None:
+        if (when, call) != ("before", "present"):
+            return
+        world.dns.hooks.clear()
+        if is_deleted:
+            assert world.server.request("DELETE", f"/api/v2/secrets/{secret_id}").status == 204
+        else:
+            action = {"action_type": "cancel"}
+            assert world.server.request("POST", f"/api/v2/jobs/{job['id']}/actions", action).status < 300
+        # Another server clears up before this one is done with writing.
+        world.server.work()
+
+    world.dns.hooks.append(end)
+    world.run(timedelta(seconds=30))
+    assert len(world.dns.presented) == 1
+    world.run(timedelta(minutes=7))
+    assert world.dns.left == []
 
 
 @pytest.mark.parametrize("step", ["answer", "validate", "finalize", "download"])

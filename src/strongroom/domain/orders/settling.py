@@ -26,6 +26,9 @@ from strongroom.kernel.ids import VersionId
 CLEANUP: Final = "public_cert.cleanup"
 """Kind of the job that removes TXT records."""
 
+_LAST_WRITES: Final = timedelta(minutes=5)
+"""Until a step that nobody can stop any more has come to its end, at a provider that takes its time."""
+
 
 class Settling:
     """Ends orders."""
@@ -115,11 +118,14 @@ def queue_cleanup(unit: Unit, order: Order, now: datetime) -> bool:
     """Queue the removal of an ended order's TXT records, and tell whether that was necessary."""
     if not order.has_records:
         return False
+    # Whoever worked on an order that somebody else ended may be writing its records at this moment.
+    begins = now + _LAST_WRITES if order.state is OrderState.CANCELLED else now
     job = new_job(
         CLEANUP,
         dedupe_key=f"{CLEANUP}:{order.id}",
         now=now,
         data={"order_id": order.id},
         secret_id=None,
+        run_at=begins,
     )
     return unit.jobs.enqueue(job)
