@@ -13,7 +13,7 @@ import pytest
 from strongroom.domain.orders.dns import DnsRefusal
 from strongroom.domain.orders.faults import FaultCode
 from strongroom.kernel.clock import FrozenClock
-from strongroom.kernel.errors import ErrorCode, Invalid, Unavailable
+from strongroom.kernel.errors import ErrorCode, Internal, Invalid, Unavailable
 from strongroom.pki.keys import KeySpec
 from tests.factories.orders import Hook
 from tests.factories.public_world import PublicWorld, public_world
@@ -195,6 +195,18 @@ def _(world: PublicWorld) -> str:
 
     world.server.container.keys.take = take  # type: ignore[method-assign]
     return _over_an_hour(world)
+
+
+@case(FaultCode.SERVER_ERROR, "The server itself could not go on; its log says why, under the job's id ")
+def _(world: PublicWorld) -> str:
+    def hook(when: str, name: str) -> None:
+        if (when, name) == ("before", "new_order"):
+            raise Internal(ErrorCode.INTERNAL, "for the log alone")
+
+    world.acme.hooks.append(hook)
+    secret_id = ordered(world)
+    world.run(timedelta(hours=2), MINUTE)
+    return secret_id
 
 
 @pytest.mark.parametrize("code", FaultCode)

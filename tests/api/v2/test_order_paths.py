@@ -110,6 +110,69 @@ def test_alias_is_followed_and_nothing_stays_behind_it(world: PublicWorld) -> No
     assert world.dns.left == []
 
 
+def test_names_that_are_proved_already_are_not_asked_about_again(world: PublicWorld) -> None:
+    world.ca.reuses_authorizations = 30 * DAY
+    issued(world)
+    world.ca.validation_delay = MINUTE
+    before = len(world.dns.presented)
+    issued(world, name="both", alt_names=["other.example.com"])
+    assert [record.name for record in world.dns.presented[before:]] == ["_acme-challenge.other.example.com"]
+
+
+# What people do meanwhile.
+
+
+@pytest.mark.parametrize("call", ["new_order", "present", "answer", "finalize", "certificate"])
+def test_secret_that_is_deleted_during_a_step_leaves_nothing(world: PublicWorld, call: str) -> None:
+    path = f"/api/v2/secrets/{ordered(world)}"
+
+    def hook(when: str, name: str) -> None:
+        if (when, name) == ("after", call) and world.server.request(
+            "GET", f"/api/v2/secrets/{secret_id}"
+        ).status == 200:
+            assert world.server.request("DELETE", f"/api/v2/secrets/{secret_id}").status == 204
+
+    (world.dns if call == "present" else world.acme).hooks.append(hook)
+    world.run(10 * MINUTE)
+    assert world.server.request("GET", path).status == 404
+    assert world.dns.left == []
+    assert len(world.ca.orders) == 1
+    states = {job["state"] for job in world.server.request("GET", "/api/v2/jobs").json["jobs"]}
+    assert states <= {"done", "failed", "cancelled"}
+    world.dns.hooks.clear()
+    world.acme.hooks.clear()
+    issued(world, name="again")
+
+
+def test_change_that_comes_while_the_certificate_is_fetched_is_kept(world: PublicWorld) -> None:
+    secret_id = ordered(world)
+    changed: list[str] = []
+
+    def hook(when: str, name: str) -> None:
+        if (when, name) == ("after", "certificate") and not changed:
+            changed.append(name)
+            body = {"name": "renamed", "rotation": {"auto_rotate": False, "rotate_keys": True}}
+            answer = world.server.request("PATCH", f"/api/v2/secrets/{secret_id}/metadata", body)
+            assert answer.status == 200, answer.raw
+
+    world.acme.hooks.append(hook)
+    world.run()
+    after = world.metadata(secret_id)
+    assert (after["state"], after["name"], after["versions_total"]) == (1, "renamed", 1)
+    assert after["rotation"] == {"auto_rotate": False, "rotate_keys": True}
+    assert world.server.request("GET", "/api/v2/renewals").json["renewals"] == []
+
+
+def test_challenges_of_a_short_life_lapse_without_a_notice(world: PublicWorld) -> None:
+    world.ca.order_life = timedelta(hours=12)
+    secret_id = ordered(world, dns="manual")
+    world.run(timedelta(hours=11), timedelta(hours=1))
+    assert world.metadata(secret_id)["state"] == 0
+    world.run(timedelta(hours=2), timedelta(hours=1))
+    assert world.metadata(secret_id)["issuance_info"]["error_code"] == "challenge_expired"
+    assert "secret_challenge_expiring" not in world.events()
+
+
 # CAs that hesitate.
 
 
