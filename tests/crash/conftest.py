@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peers.mortal import Mortal
+from tests.peers.sinks import webhook_sink
+
+__all__ = ["webhook_sink"]
 
 
 @pytest.fixture(scope="module")

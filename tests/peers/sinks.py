@@ -42,6 +42,7 @@ class WebhookSink:
         statuses: answered one after the other, then 204.
         answer_headers: in every answer.
         answer: body of every answer that has one.
+        silent: it reads what comes, and answers nothing until it is set.
     """
 
     url: str = ""
@@ -49,16 +50,19 @@ class WebhookSink:
     statuses: list[int] = field(default_factory=list)
     answer_headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b""
+    silent: threading.Event | None = None
 
     def take(self, request: Received) -> int:
         """Remember a request and return the status of its answer."""
         self.received.append(request)
+        if self.silent is not None:
+            self.silent.wait(60)
         return self.statuses.pop(0) if self.statuses else 204
 
 
 @contextmanager
-def running_webhook_sink() -> Iterator[WebhookSink]:
-    """Run a webhook receiver for the length of a block."""
+def running_webhook_sink(port: int = 0) -> Iterator[WebhookSink]:
+    """Run a webhook receiver for the length of a block; on any port unless one is given."""
     sink = WebhookSink()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,17 +71,20 @@ def running_webhook_sink() -> Iterator[WebhookSink]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(sink.take(Received(path=self.path, headers=headers, body=body)))
-            for name, value in sink.answer_headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(sink.answer)))
-            self.end_headers()
-            self.wfile.write(sink.answer)
+            status = sink.take(Received(path=self.path, headers=headers, body=body))
+            # Whoever asked may be dead by now.
+            with contextlib.suppress(ConnectionError):
+                self.send_response(status)
+                for name, value in sink.answer_headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(sink.answer)))
+                self.end_headers()
+                self.wfile.write(sink.answer)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (of the library)
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     sink.url = f"http://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
