@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import sqlite3
 import subprocess
@@ -12,52 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.hygiene.planted import Find, Planted, files_below
+from tests.hygiene.place import Place, report
+from tests.hygiene.planted import files_below
 from tests.hygiene.scenario import Scenario, corrupt
 from tests.peers.postgres import PostgresServer, database_name
-from tests.peers.server import PROGRAM, LiveServer, process_environment
 from tools.system_packages import find_program
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 _CORRUPT = """UPDATE versions SET sealed = {damaged}
     WHERE sealed IS NOT NULL AND secret_pk IN (SELECT pk FROM secrets WHERE id = '{secret}')"""
-
-
-class Place:
-    """The files of one run, and what was found in them at any time."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        self.environment = {"TMPDIR": str(self.temporary), **environment}
-        settings = {"STRONGROOM_LOG_LEVEL": "debug", "STRONGROOM_SCHEDULER_INTERVAL": "200ms"}
-        self.server = LiveServer(folder / "data", environment={**self.environment, **settings})
-        self.backup = folder / "copy.backup"
-        self.restored = folder / "restored"
-        self.planted = Planted(random.Random("planted"))
-        self.printed: list[tuple[str, bytes]] = []
-        self.finds: list[Find] = []
-
-    def look(self) -> None:
-        """Search every file there is at this moment."""
-        kept_apart = {folder / "admin-apikey" for folder in (self.server.data_dir, self.restored)}
-        files = [path for path in files_below(self.server.data_dir) if path not in kept_apart]
-        files += [path for path in files_below(self.restored) if path not in kept_apart]
-        files += [*files_below(self.temporary), self.server.log_file]
-        files += [self.backup] if self.backup.exists() else []
-        self.finds += self.planted.look_in_files(files)
-
-    def command(self, *words: str, database_url: str | None = None) -> None:
-        """Run a command of the product and keep what it prints."""
-        settings = {**self.environment, "STRONGROOM_LOG_LEVEL": "debug"}
-        if database_url is not None:
-            settings["STRONGROOM_DATABASE_URL"] = database_url
-        done = subprocess.run(
-            [str(PROGRAM), *words], capture_output=True, timeout=60, check=False, env=process_environment(settings)
-        )
-        assert done.returncode == 0, done.stderr
-        self.printed.append((" ".join(words[:1]), done.stdout + done.stderr))
 
 
 def _live(
@@ -97,10 +60,6 @@ def _live(
     assert "request failed" in server.log
 
 
-def _report(finds: list[Find]) -> str:
-    return "\n".join(sorted({f"{find.secret} as {find.form} in {find.place}" for find in finds}))
-
-
 def test_nothing_secret_is_left_anywhere_on_sqlite(tmp_path: Path) -> None:
     place = Place(tmp_path, {})
 
@@ -110,7 +69,7 @@ def test_nothing_secret_is_left_anywhere_on_sqlite(tmp_path: Path) -> None:
 
     _live(place, run_sql, place.look, tmp_path / "passphrase", restore_to=None)
 
-    assert not place.finds, _report(place.finds)
+    assert not place.finds, report(place.finds)
 
 
 def _written_by(postgres: PostgresServer, databases: tuple[str, str]) -> list[Path]:
@@ -162,4 +121,4 @@ def test_nothing_secret_is_left_anywhere_on_postgresql(
     _live(place, run_sql, look, tmp_path / "passphrase", restore_to=other)
     place.finds += place.planted.look_in_files(_written_by(postgres_server, databases))
 
-    assert not place.finds, _report(place.finds)
+    assert not place.finds, report(place.finds)
