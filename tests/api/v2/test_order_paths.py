@@ -127,10 +127,8 @@ def test_secret_that_is_deleted_during_a_step_leaves_nothing(world: PublicWorld,
     path = f"/api/v2/secrets/{ordered(world)}"
 
     def hook(when: str, name: str) -> None:
-        if (when, name) == ("after", call) and world.server.request(
-            "GET", f"/api/v2/secrets/{secret_id}"
-        ).status == 200:
-            assert world.server.request("DELETE", f"/api/v2/secrets/{secret_id}").status == 204
+        if (when, name) == ("after", call) and world.server.request("GET", path).status == 200:
+            assert world.server.request("DELETE", path).status == 204
 
     (world.dns if call == "present" else world.acme).hooks.append(hook)
     world.run(10 * MINUTE)
