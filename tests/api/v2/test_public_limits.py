@@ -78,6 +78,27 @@ def test_order_that_was_placed_late_counts_from_then_on(world: PublicWorld) -> N
     assert world.ca.refusals == []
 
 
+def test_manual_order_beyond_the_limit_is_refused_without_asking_the_ca(world: PublicWorld) -> None:
+    for name in ("a", "b"):
+        answer = world.order(f"web-{name}", ca="le", dns="manual", common_name=f"{name}.example.com")
+        assert answer.status == 201, answer.raw
+    third = world.order("web-c", ca="le", dns="manual", common_name="c.example.com")
+    assert third.status == 502, third.raw
+    assert "2 orders of an account in 3 hours" in third.json["errors"][0]["message"]
+    assert int(third.headers["retry-after"]) > 3600
+    assert (len(world.ca.orders), world.ca.refusals) == (2, [])
+    world.pass_time(timedelta(hours=4))
+    assert world.order("web-c", ca="le", dns="manual", common_name="c.example.com").status == 201
+
+
+def test_ca_that_refused_a_manual_order_for_its_limits_is_left_alone(world: PublicWorld) -> None:
+    world.ca.limits = {"new_order": Limit(count=1, per=_HOURS)}
+    assert world.order("first", dns="manual", common_name="first.example.com").status == 201
+    for _ in range(3):
+        assert world.order(dns="manual").status == 502
+    assert len(world.ca.refusals) == 1
+
+
 def _issued(world: PublicWorld, name: str) -> None:
     secret_id = world.order(f"web-{name}", ca="le", common_name=f"{name}.example.com").json["id"]
     world.run()

@@ -30,7 +30,7 @@ from strongroom.domain.orders.context import (
     OrderContext,
     issuance_info,
 )
-from strongroom.domain.orders.faults import Fault, Side, fault_of
+from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of
 from strongroom.domain.orders.issued import attributes, facts_of_payload, version_attributes
 from strongroom.domain.orders.model import MANUAL, Order, OrderStep, OrderTrigger
 from strongroom.domain.orders.names import OrderNames, check_names, names_key
@@ -328,10 +328,9 @@ class Ordering:
             order, placed = self._taken(session, ca, order)
             challenges = read_challenges(session, placed)
         except (Upstream, Unavailable, Invalid, Fault) as error:
-            self._context.secrets.storage.write(
-                lambda unit: self._context.ledger.note_ended(unit, ca, order, order.created_at)
-            )
-            raise _refusal(error, fault_of(error, side=Side.CA, peer=f"the CA {order.ca}")) from error
+            fault = fault_of(error, side=Side.CA, peer=f"the CA {order.ca}")
+            self._context.secrets.storage.write(lambda unit: self._note_refused(unit, order, ca, fault))
+            raise _refusal(error, fault) from error
         ends = [challenge.expires for challenge in challenges if challenge.expires is not None]
         return replace(
             order,
@@ -340,6 +339,12 @@ class Ordering:
             challenges=challenges,
             deadline_at=min(ends, default=order.created_at + _MANUAL_LIFE),
         )
+
+    def _note_refused(self, unit: Unit, order: Order, ca: PublicCa, fault: Fault) -> None:
+        ledger, now = self._context.ledger, self._context.now()
+        ledger.note_ended(unit, ca, order, now)
+        if fault.fault is FaultCode.CA_RATE_LIMITED and not fault.is_foreseen:
+            ledger.note_held(unit, ca, order.names, now, retry_after=fault.retry_after, identifiers=fault.names)
 
     def _taken(self, session: AcmeSession, ca: PublicCa, order: Order) -> tuple[Order, AcmeOrder]:
         """Place an order; a CA that minds which certificate it is to follow is not told."""
