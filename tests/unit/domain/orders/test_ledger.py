@@ -21,6 +21,7 @@ from strongroom.domain.orders.ledger import (
     LONGEST_HELD,
     PLACED_WITHIN,
     WINDOWS,
+    CaLimits,
     Ledger,
     UseKind,
 )
@@ -336,6 +337,16 @@ def test_replacing_order_is_free_of_limits_and_counts_nothing() -> None:
 
     assert small.uses.noted == before
     assert small.wait(make_order()) is not None
+
+
+def test_every_limit_of_production_can_be_set() -> None:
+    bench = make_bench(ca_orders_per_account=1, ca_certificates_per_domain=2, ca_duplicates=3, ca_failed_validations=4)
+    assert bench.ledger.limits_of(bench.ca) == CaLimits(
+        new_orders=1, certificates=2, duplicates=3, failed_validations=4
+    )
+    assert make_bench().ledger.limits_of(bench.ca) == CaLimits(
+        new_orders=300, certificates=50, duplicates=5, failed_validations=5
+    )
 
 
 def test_longest_wait_counts() -> None:
