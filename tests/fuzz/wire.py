@@ -13,10 +13,11 @@ from typing import Any, Final
 import requests
 from schemathesis.core.transport import Response
 
+from strongroom.domain.orders.acme import AcmeAccount
 from strongroom.kernel.clock import FrozenClock
 from tests.api.public_cas import PRODUCTION, STAGING, CheckedProviders
 from tests.conftest import START_OF_TESTS
-from tests.factories.orders import FakeAcme, FakeDns, make_ca
+from tests.factories.orders import FakeAcme, FakeAcmeSession, FakeDns, make_ca
 from tests.peers.in_process import InProcess, exchange, in_process
 from tests.peers.server import Answer
 
@@ -92,13 +93,20 @@ _ROOM: Final = dict.fromkeys(
 )
 
 
+class _AcmeEverywhere(FakeAcme):
+    """CAs at all addresses, those that a run makes up among them: one that is silent would be a 503 rightly."""
+
+    def session(self, account: AcmeAccount) -> FakeAcmeSession:
+        self.cas.setdefault(account.directory_url, self.cas[PRODUCTION])
+        return super().session(account)
+
+
 @contextmanager
 def wired(path: Path, **settings: object) -> Iterator[Wire]:
     """Run a server for the length of a block, with a clock that stands still and room for what a run makes."""
     clock = FrozenClock(START_OF_TESTS)
     dns = FakeDns(clock)
-    # The two environments are there; whatever else a run makes up does not answer.
-    acme = FakeAcme({url: make_ca(clock, dns) for url in (PRODUCTION, STAGING)})
+    acme = _AcmeEverywhere({url: make_ca(clock, dns) for url in (PRODUCTION, STAGING)})
     given = {
         "limits": _ROOM,
         "acme_directory_production": PRODUCTION,
