@@ -30,6 +30,8 @@ DISPATCH: Final = "notifications.dispatch"
 DELIVER: Final = "notifications.deliver"
 _EVERY: Final = timedelta(minutes=1)
 _BATCH: Final = 1000
+_SHARES: Final = 5000
+"""Events times destinations of one step: on SQLite nobody else writes meanwhile."""
 _STEP: Final = "start"
 
 _Kind = tuple[str, str, str | None]
@@ -56,10 +58,12 @@ class Dispatch:
 
     def _empty(self, unit: Unit) -> Ended:
         now = self._clock.now()
-        events = unit.events.waiting(_BATCH)
+        destinations = [destination for destination in unit.notifications.listing() if destination.enabled]
+        # Never less than fills a notice: smaller batches would make more notices of the same events.
+        batch = min(_BATCH, max(SECRETS_PER_NOTICE, _SHARES // max(1, len(destinations))))
+        events = unit.events.waiting(batch)
         if not events:
             return Done()
-        destinations = [destination for destination in unit.notifications.listing() if destination.enabled]
         ids: dict[tuple[int, ...], EventId] = {}
 
         def id_of(part: Sequence[WaitingEvent]) -> EventId:
@@ -77,7 +81,7 @@ class Dispatch:
             if added:
                 unit.jobs.enqueue(delivery_job(destination, now))
         unit.events.noticed(events, now)
-        return Continue(_STEP) if len(events) == _BATCH else Waiting("the next events", now + _EVERY)
+        return Continue(_STEP) if len(events) == batch else Waiting("the next events", now + _EVERY)
 
     def send_test(self, unit: Unit) -> None:
         """Make deliveries of a test event to every destination that is switched on; filters do not apply."""
