@@ -104,6 +104,16 @@ def test_secret_deleted_during_its_order_leaves_no_record(world: PublicWorld) ->
     assert world.order().status == 201, "the names are free again"
 
 
+def test_records_that_nobody_can_remove_any_more_are_named(world: PublicWorld) -> None:
+    world.order()
+    world.run_to("answer")
+    assert world.server.request("DELETE", "/api/v2/configurations/my-dns").status == 204
+    world.run()
+    (job,) = world.server.request("GET", "/api/v2/jobs?kind=public_cert.cleanup").json["jobs"]
+    assert (job["state"], job["last_error"]["code"]) == ("failed", "dns_records_left")
+    assert "_acme-challenge.www.example.com" in job["last_error"]["message"]
+
+
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_record_that_is_being_written_while_its_order_ends_is_removed(world: PublicWorld, is_deleted: bool) -> None:
     secret_id = world.order().json["id"]

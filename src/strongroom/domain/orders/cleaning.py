@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from strongroom.domain.configurations.model import Configuration
 from strongroom.domain.jobs.model import Job
-from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Step, Stumbled
+from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, Step, Stumbled
 from strongroom.domain.orders.acme import AcmeStatus
 from strongroom.domain.orders.context import OrderContext
 from strongroom.domain.orders.faults import Fault, Side, fault_of, job_error
@@ -23,6 +24,8 @@ from strongroom.kernel.ids import ConfigurationId, JobId
 _AT_ONCE: Final = 10
 _WAITS: Final = tuple(timedelta(seconds=wait) for wait in (5, 15, 60, 300, 900, 3600))
 _GIVEN_UP_AFTER: Final = timedelta(days=7)
+_LEFT: Final = "dns_records_left"
+_SHOWN: Final = 5
 
 
 class CleanupSteps:
@@ -83,7 +86,8 @@ class CleanupSteps:
         now = self._context.now()
         saved = unit.orders.save(replace(order, records=tuple(records), updated_at=now))
         if not saved.has_records:
-            return Done({"lost": sum(item.state is RecordState.LOST for item in saved.records)})
+            left = [item.record.name for item in saved.records if item.state is RecordState.LOST]
+            return _left_behind(left) if left else Done()
         if trouble is None:
             return going_on
         wait = max(_WAITS[min(job.attempts, len(_WAITS) - 1)], trouble.retry_after or timedelta())
@@ -110,6 +114,16 @@ class CleanupSteps:
             # A courtesy: they lapse by themselves.
             return len(owed)
         return begin + _AT_ONCE
+
+
+def _left_behind(names: Sequence[str]) -> Failed:
+    shown = ", ".join(dict.fromkeys(names[:_SHOWN]))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return Failed(
+        _LEFT,
+        f"The server could not remove the TXT records of an order that has ended: {shown}{more}. "
+        "Remove them by hand; they are of no use to anybody.",
+    )
 
 
 def _shown(trouble: StrongroomError, order: Order) -> Fault:
