@@ -24,13 +24,13 @@ from strongroom.kernel.ids import Instance
 from strongroom.kernel.secret import Secret
 from strongroom.net.client import HttpClient
 from strongroom.net.guard import Guard
-from strongroom.net.tls import client_context
 from strongroom.notify.apprise import AppriseSender
 from strongroom.notify.email import EmailSender, MailServer
 from strongroom.notify.posting import TIMEOUT, Post
 from strongroom.notify.slack import SlackSender
 from strongroom.notify.webhook import WebhookSender
 from strongroom.runtime.settings import SMTPS_PORT, Settings, SmtpSettings
+from strongroom.runtime.trust_files import read_text, read_trusted
 
 _LARGEST_FILE: Final = 1024 * 1024
 
@@ -140,36 +140,16 @@ def _mail_server(smtp: SmtpSettings | None) -> MailServer | None:
         sender=smtp.sender,
         username=smtp.username,
         password=None if smtp.password_file is None else _password(smtp.password_file),
-        trust_pem=None if smtp.ca_file is None else _trusted(smtp.ca_file),
+        trust_pem=None if smtp.ca_file is None else read_trusted(smtp.ca_file, "smtp.ca_file"),
     )
 
 
 def _password(path: Path) -> Secret[str]:
     name = "smtp.password_file"
-    text = _read(path, name).strip("\r\n")
+    text = read_text(path, name).strip("\r\n")
     if not text:
         raise Invalid(ErrorCode.SETTINGS_INVALID, f"{name}: {path} is empty.", field=name)
     if any(sign in text for sign in "\r\n\0"):
         detail = f"{name}: {path} must hold the password alone, on one line."
         raise Invalid(ErrorCode.SETTINGS_INVALID, detail, field=name)
     return Secret(text)
-
-
-def _trusted(path: Path) -> str:
-    name = "smtp.ca_file"
-    text = _read(path, name)
-    try:
-        # Exactly as it will be used.
-        client_context(text)
-    except Invalid as problem:
-        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{name}: {problem.detail}", field=name) from None
-    return text
-
-
-def _read(path: Path, name: str) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_FILE).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise Invalid(ErrorCode.SETTINGS_INVALID, f"{name}: {path} cannot be read: {reason}.", field=name) from None

@@ -6,7 +6,6 @@ Nothing large is imported here: the client libraries come with the first request
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import __version__
@@ -25,11 +24,10 @@ from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.events import Outbox
 from strongroom.engines.public.acme_client import AcmeClient
 from strongroom.kernel.clock import Clock
-from strongroom.kernel.errors import ErrorCode, Invalid
 from strongroom.net.client import HttpClient
 from strongroom.net.guard import Guard
-from strongroom.pki.load import MAX_PEM_CHARACTERS, load_certificates
 from strongroom.runtime.settings import Settings, split_listen
+from strongroom.runtime.trust_files import read_trusted
 
 if TYPE_CHECKING:
     from strongroom.engines.public.acme_network import HttpSession
@@ -63,7 +61,8 @@ class Outside:
         guard = Guard(allow_private=settings.allow_private_addresses)
         http = HttpClient(guard, clock=clock)
         resolvers = [split_listen(item) for item in settings.dns_resolvers]
-        trusted = _trusted(settings.acme_ca_bundle)
+        bundle = settings.acme_ca_bundle
+        trusted = None if bundle is None else read_trusted(bundle, "acme_ca_bundle")
         return cls(
             guard=guard,
             http=http,
@@ -145,22 +144,3 @@ class _Sessions:
         from strongroom.net.requests_adapter import guarded_session
 
         return guarded_session(self._guard, is_operators=is_operators, trust_pem=trust_pem, clock=self._clock)
-
-
-def _trusted(path: Path | None) -> str | None:
-    """Return the certificates of the setting ``acme_ca_bundle``."""
-    if path is None:
-        return None
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError as error:
-        raise Invalid(
-            ErrorCode.SETTINGS_INVALID,
-            f"acme_ca_bundle: {path} cannot be read: {error.strerror}.",
-            field="acme_ca_bundle",
-        ) from None
-    try:
-        load_certificates(text[: MAX_PEM_CHARACTERS + 1], field="acme_ca_bundle")
-    except Invalid as problem:
-        raise Invalid(ErrorCode.SETTINGS_INVALID, f"acme_ca_bundle: {problem.detail}", field="acme_ca_bundle") from None
-    return text

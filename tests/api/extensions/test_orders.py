@@ -21,6 +21,7 @@ from strongroom.kernel.time import format_rfc3339
 from tests.peers.in_process import InProcess
 
 SOMEBODY = IamId("IBMid-somebody")
+UNKNOWN = "0f0e0d0c-0b0a-4908-8706-050403020100"
 ORDERS, RENEWALS = "/api/v2/orders", "/api/v2/renewals"
 
 
@@ -215,7 +216,7 @@ def test_wrong_parameter_of_orders_is_400(server: InProcess, query: str) -> None
     assert server.request("GET", f"{ORDERS}?{query}").status == 400
 
 
-@pytest.mark.parametrize("order_id", [new_uuid(), "nonsense"])
+@pytest.mark.parametrize("order_id", [UNKNOWN, "nonsense"])
 def test_unknown_order_is_404(server: InProcess, order_id: str) -> None:
     assert server.request("GET", f"{ORDERS}/{order_id}").status == 404
 
@@ -230,7 +231,7 @@ def test_reader_of_a_group_sees_its_orders_only(server: InProcess) -> None:
     assert server.request("GET", f"{ORDERS}/{other.id}", token=reader).status == 403
 
 
-@pytest.mark.parametrize("path", [ORDERS, f"{ORDERS}/{new_uuid()}", RENEWALS])
+@pytest.mark.parametrize("path", [ORDERS, f"{ORDERS}/{UNKNOWN}", RENEWALS])
 def test_nobody_and_operators_see_neither_orders_nor_renewals(server: InProcess, path: str) -> None:
     assert server.request("GET", path, token=None).status == 401
     assert server.request("GET", path, token=server.login_with()).status == 403
