@@ -93,3 +93,22 @@ def _ordered(world: PublicWorld) -> str:
     assert answer.status == 201, answer.raw
     secret_id: str = answer.json["id"]
     return secret_id
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ["present", "look", "cleanup"])
+def test_record_of_a_configuration_test_does_not_outlive_a_kill(
+    prepared_data_dir: Path, data_dir: Path, clock: FrozenClock, call: str, when: str
+) -> None:
+    kill = _Once(when, call)
+    with public_world(prepared_data_dir, data_dir, clock) as world:
+        world.configure()
+        world.dns.hooks.append(kill)
+        with pytest.raises(Killed):
+            world.try_dns()
+        world.come_back()
+        world.run(timedelta(minutes=15), timedelta(minutes=1))
+        assert world.dns.left == []
+        assert world.try_dns().json["success"] is True
+        world.run(timedelta(minutes=15), timedelta(minutes=1))
+        assert world.dns.left == []

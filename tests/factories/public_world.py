@@ -70,6 +70,11 @@ class OrderingWorld:
         sent = {key: value for key, value in {**body, **changes}.items() if value is not ...}
         return self.server.request("POST", "/api/v2/secrets", sent)
 
+    def try_dns(self) -> Answer:
+        """Ask for a test of the DNS configuration."""
+        action = {"action_type": "public_cert_configuration_action_test"}
+        return self.server.request("POST", f"{_CONFIGURATIONS}/my-dns/actions", action)
+
     def metadata(self, secret_id: str) -> dict[str, Any]:
         """Return a secret's metadata."""
         answer = self.server.request("GET", f"/api/v2/secrets/{secret_id}/metadata")

@@ -224,7 +224,7 @@ def build(
         handlers += [notices.expiry, notices.dispatch]
         lanes = [
             Lane(name="orders", handlers=[orders.steps], threads=limits.orders_running),
-            Lane(name="upkeep", handlers=[orders.cleanup, orders.renewal_info], threads=2),
+            Lane(name="upkeep", handlers=[orders.cleanup, orders.renewal_info, public.probe_records], threads=2),
             Lane(name="notices", handlers=[notices.deliveries], threads=2),
         ]
         tls = None if settings.http else ServerTls(settings, directory, keys, instance, clock)

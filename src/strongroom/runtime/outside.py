@@ -19,6 +19,7 @@ from strongroom.domain.orders.acme import Acme
 from strongroom.domain.orders.configured import Directories, DnsConfigurations, PublicCas
 from strongroom.domain.orders.configuring import PublicConfigurations
 from strongroom.domain.orders.dns import DnsProviders, Propagation
+from strongroom.domain.orders.probe_records import ProbeRecords
 from strongroom.domain.orders.probing import Probe
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.events import Outbox
@@ -96,6 +97,7 @@ class PublicCertificates:
     cas: PublicCas
     dns: DnsConfigurations
     configurations: PublicConfigurations
+    probe_records: ProbeRecords
 
     @classmethod
     def build(
@@ -115,6 +117,7 @@ class PublicCertificates:
         )
         cas = PublicCas(vault, directories)
         dns = DnsConfigurations(vault, outside.dns)
+        probe_records = ProbeRecords(storage=storage, clock=clock, dns=dns)
         configurations = PublicConfigurations(
             storage=storage,
             clock=clock,
@@ -126,8 +129,9 @@ class PublicCertificates:
             dns=dns,
             providers=outside.dns,
             probe=Probe(outside.acme, outside.propagation),
+            probe_records=probe_records,
         )
-        return cls(cas=cas, dns=dns, configurations=configurations)
+        return cls(cas=cas, dns=dns, configurations=configurations, probe_records=probe_records)
 
 
 _USER_AGENT = f"strongroom/{__version__}"

@@ -6,6 +6,7 @@ Source: contract domain section 4.1; api-v2-models M5; design, sections 8 and 12
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from strongroom.domain.access.principals import Principal
@@ -25,7 +26,8 @@ from strongroom.domain.orders.configured import (
     DnsConfigurations,
     PublicCas,
 )
-from strongroom.domain.orders.dns import DnsProviders
+from strongroom.domain.orders.dns import DnsProviders, TxtRecord
+from strongroom.domain.orders.probe_records import ProbeRecords
 from strongroom.domain.orders.probing import Probe
 from strongroom.domain.ports import ReadUnit, Storage, Unit
 from strongroom.domain.secrets.events import Outbox, ServerEvent
@@ -57,6 +59,7 @@ class PublicConfigurations:
         dns: DnsConfigurations,
         providers: DnsProviders,
         probe: Probe,
+        probe_records: ProbeRecords,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -68,6 +71,7 @@ class PublicConfigurations:
         self._dns = dns
         self._providers = providers
         self._probe = probe
+        self._probe_records = probe_records
 
     def quota(self, config_type: ConfigType) -> Quota:
         """Return how many public CAs, or DNS providers, there may be."""
@@ -156,8 +160,13 @@ class PublicConfigurations:
                 )
             result = self._probe.try_ca(self._cas.of(configuration))
         else:
-            result = self._probe.try_dns(lambda: self._dns.of(configuration), domain)
+            result = self._probe.try_dns(
+                lambda: self._dns.of(configuration), domain, partial(self._leftover, configuration)
+            )
         return Change(lambda _: result)
+
+    def _leftover(self, configuration: Configuration, record: TxtRecord) -> Callable[[], None]:
+        return partial(self._probe_records.settled, self._probe_records.expect(configuration, record))
 
     def zones(self, configuration: Configuration) -> Sequence[str]:
         """Return the zones that a DNS configuration can write; its provider is asked.

@@ -29,6 +29,10 @@ _DOMAIN: Final = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _SHOWN: Final = 5
 
 
+Leftovers = Callable[[TxtRecord], Callable[[], None]]
+"""Notes a record that may stay behind; what it returns notes that it is removed."""
+
+
 class _StepFailed(Exception):
     """A step did not find what it looked for; its text is shown."""
 
@@ -103,12 +107,15 @@ class Probe:
                 said.append(f"The account is {url}.")
         return steps.result()
 
-    def try_dns(self, open_provider: Callable[[], DnsProvider], domain: str | None) -> Mapping[str, Any]:
+    def try_dns(
+        self, open_provider: Callable[[], DnsProvider], domain: str | None, leftovers: Leftovers
+    ) -> Mapping[str, Any]:
         """List zones; write a record, see it on the authoritative servers, and remove it.
 
         Args:
             open_provider: makes that of the configuration.
             domain: to try; the first zone if none is named.
+            leftovers: told of the record before it is written.
         """
         steps = _Steps()
         with steps.step("zones") as said:
@@ -117,7 +124,11 @@ class Probe:
             name = f"{PROBE}{new_uuid().replace('-', '')[:16]}.{_chosen(zones, domain)}"
             said.append(_zones_found(zones))
         if steps.all_well:
-            self._write_and_see(steps, provider, TxtRecord(name=name, value=new_uuid()))
+            record = TxtRecord(name=name, value=new_uuid())
+            settle = leftovers(record)
+            self._write_and_see(steps, provider, record)
+            if steps.done[-1]["success"]:
+                settle()
         return steps.result()
 
     def _write_and_see(self, steps: _Steps, provider: DnsProvider, record: TxtRecord) -> None:
