@@ -291,6 +291,15 @@ def test_answer_of_the_ca_about_an_older_certificate_does_not_count(server: InPr
     assert [one["trigger"] for one in renewals(server)] == ["life"]
 
 
+def test_renewal_that_the_ca_asked_for_says_where_it_is_explained(server: InProcess) -> None:
+    now = server.clock.now()
+    current, page = VersionId(new_uuid()), "https://ca.example.com/incident"
+    secret = put_secret(server, "shop", next_rotation_at=now, current_version_id=current)
+    check = RenewalCheck(secret_id=secret.id, version_id=current, check_at=now, renew_at=now, explanation_url=page)
+    server.container.store.storage.write(lambda unit: unit.orders.put_renewal_check(check))
+    assert [(one["trigger"], one["explanation_url"]) for one in renewals(server)] == [("ari", page)]
+
+
 def test_renewals_until_an_instant_and_of_a_group(server: InProcess) -> None:
     now = server.clock.now()
     group = group_of(server)

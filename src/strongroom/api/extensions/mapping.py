@@ -62,6 +62,8 @@ def renewal_body(view: RenewalView) -> dict[str, Any]:
         body["expires_at"] = format_rfc3339(secret.expires_at)
     if view.last_error is not None:
         body["last_error"] = _problem(view.last_error)
+    if view.explanation_url is not None:
+        body["explanation_url"] = view.explanation_url
     return body
 
 

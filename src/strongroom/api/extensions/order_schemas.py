@@ -78,6 +78,7 @@ class Renewal(Answer):
     trigger: Literal["ari", "life", "policy"]
     blocked_by: list[str]
     last_error: JobProblem | None = None
+    explanation_url: str | None = None
 
 
 class RenewalCollection(Paginated):

@@ -11,7 +11,7 @@ from strongroom.domain.access.decide import require, require_group
 from strongroom.domain.access.principals import Principal
 from strongroom.domain.jobs.model import Job, JobError, JobQuery, JobState
 from strongroom.domain.orders.context import ORDER
-from strongroom.domain.orders.model import Order
+from strongroom.domain.orders.model import Order, RenewalCheck
 from strongroom.domain.ports import ReadUnit
 from strongroom.domain.secrets.lookup import visible_groups
 from strongroom.domain.secrets.model import RenewalQuery, Secret, SecretType
@@ -54,6 +54,7 @@ class RenewalView:
         renew_at: in the past while it is being tried.
         blocked_by: names of the locks on its previous version, which has to go.
         last_error: why the last try failed, if it did.
+        explanation_url: where the CA tells why it wants that, if it does. Source: RFC 9773 section 4.2.
     """
 
     secret: Secret
@@ -61,6 +62,7 @@ class RenewalView:
     trigger: RenewalTrigger
     blocked_by: tuple[str, ...] = ()
     last_error: JobError | None = None
+    explanation_url: str | None = None
 
 
 class OrderViews:
@@ -152,20 +154,30 @@ def _renewal(unit: ReadUnit, secret: Secret, renew_at: datetime) -> RenewalView:
     if secret.rotation_status != "none":
         job = unit.jobs.last_of_secret(secret.id)
         last_error = None if job is None else job.last_error
+    check = _check(unit, secret)
+    trigger = _trigger(secret, check, renew_at)
     return RenewalView(
         secret=secret,
         renew_at=renew_at,
-        trigger=_trigger(unit, secret, renew_at),
+        trigger=trigger,
+        explanation_url=check.explanation_url if check is not None and trigger is RenewalTrigger.ARI else None,
         blocked_by=blocked_by,
         last_error=last_error,
     )
 
 
-def _trigger(unit: ReadUnit, secret: Secret, renew_at: datetime) -> RenewalTrigger:
+def _check(unit: ReadUnit, secret: Secret) -> RenewalCheck | None:
+    """Return what the CA said about the present certificate."""
+    if secret.secret_type is not SecretType.PUBLIC_CERT:
+        return None
+    check = unit.orders.find_renewal_check(secret.id)
+    return check if check is not None and check.version_id == secret.current_version_id else None
+
+
+def _trigger(secret: Secret, check: RenewalCheck | None, renew_at: datetime) -> RenewalTrigger:
     if secret.secret_type is not SecretType.PUBLIC_CERT:
         return RenewalTrigger.POLICY
-    check = unit.orders.find_renewal_check(secret.id)
-    if check is None or check.version_id != secret.current_version_id or check.renew_at is None:
+    if check is None or check.renew_at is None:
         return RenewalTrigger.LIFE
     # What the CA says counts only where it is sooner than our own rule.
     return RenewalTrigger.ARI if check.renew_at <= renew_at else RenewalTrigger.LIFE
