@@ -16,7 +16,7 @@ from strongroom.domain.jobs.service import JobService
 from strongroom.domain.limits import Limits
 from strongroom.domain.notifications.service import Notifications
 from strongroom.domain.orders.configuring import PublicConfigurations
-from strongroom.domain.orders.ordering import Ordering
+from strongroom.domain.orders.manual import ManualOrders
 from strongroom.domain.orders.views import OrderViews
 from strongroom.domain.ports import Storage
 from strongroom.domain.secrets.services import SecretServices
@@ -44,7 +44,7 @@ class Services:
     identities: IdentityServices
     audit: AuditTrail
     jobs: JobService
-    orders: Ordering
+    manual_orders: ManualOrders
     order_views: OrderViews
     notifications: Notifications
     wake_worker: Callable[[], None]

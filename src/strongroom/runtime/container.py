@@ -282,7 +282,7 @@ def build(
             identities=identities,
             audit=AuditTrail(storage, clock, keys.checkpoints),
             jobs=JobService(clock),
-            orders=orders.ordering,
+            manual_orders=orders.manual,
             order_views=OrderViews(),
             notifications=notices.notifications,
             wake_worker=background.wake,

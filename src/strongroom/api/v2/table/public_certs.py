@@ -42,7 +42,7 @@ def work_of_order(given: Mapping[str, Any]) -> Work:
 
 def validate(call: Call, secret: Secret) -> Pending:
     """Tell the CA of an order with manual DNS that the records are there."""
-    change = call.services.orders.validate(call.principal, secret)
+    change = call.services.manual_orders.validate(call.principal, secret)
 
     def reply(_: None) -> Reply:
         call.services.wake_worker()
