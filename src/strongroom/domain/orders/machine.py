@@ -7,27 +7,25 @@ section 4.2; design, sections 6 and 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from strongroom.domain.engine import Prepared
 from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Continue, Done, Ended, Failed, Waiting
 from strongroom.domain.jobs.steps import Step as Outcome
-from strongroom.domain.orders.acme import AcmeOrder, AcmeProblem, AcmeStatus
-from strongroom.domain.orders.context import KEY_ALGORITHMS, ORDER, OrderContext, issuance_info
+from strongroom.domain.orders.acme import AcmeProblem, AcmeStatus
+from strongroom.domain.orders.context import ORDER, OrderContext
 from strongroom.domain.orders.dns import PropagationTiming, TxtRecord
-from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, problem_fault, validation_fault
-from strongroom.domain.orders.issued import attributes, choose_chain, has_bundle, read_issued, version_attributes
+from strongroom.domain.orders.faults import Fault, FaultCode, Side, fault_of, validation_fault
+from strongroom.domain.orders.finishing import POLL, Finishing, polling
 from strongroom.domain.orders.looking import Looks, look, missing, target_of, unseen_in_time, wrong_value
 from strongroom.domain.orders.model import (
     Order,
     OrderRecord,
     OrderState,
     OrderStep,
-    OrderTrigger,
     RecordState,
 )
 from strongroom.domain.orders.peers import AGAIN, PeerIsSlow, PeerWatch, ca_peer, dns_peer
@@ -39,19 +37,12 @@ from strongroom.domain.orders.placing import (
     read_challenges,
     too_early,
 )
-from strongroom.domain.orders.policy import OFF, rotate_at
 from strongroom.domain.orders.settling import Settling
 from strongroom.domain.orders.stumbling import Stumbling
 from strongroom.domain.orders.turn import Turn, load_turn
 from strongroom.domain.ports import Unit
-from strongroom.domain.secrets.adding import seal_version
 from strongroom.domain.secrets.events import EventType
-from strongroom.domain.secrets.lifecycle import LOOK_AGAIN, tell_daily
-from strongroom.domain.secrets.locking import locked
-from strongroom.domain.secrets.rotating import is_held
-from strongroom.kernel.errors import ErrorCode, Integrity, Internal, StrongroomError, Unavailable
-from strongroom.pki.keys import IssuedKey, load_own_key_der, load_own_key_pem, private_key_der
-from strongroom.pki.order_request import build_order_csr
+from strongroom.kernel.errors import ErrorCode, Integrity, Internal, StrongroomError
 
 _SIDES: Final = {OrderStep.PLAN_RECORDS: Side.DNS, OrderStep.WRITE_RECORDS: Side.DNS, OrderStep.PROPAGATE: Side.DNS}
 _UNWATCHED: Final = frozenset({OrderStep.PLAN_RECORDS, OrderStep.AWAIT_PERSON, OrderStep.PROPAGATE, OrderStep.MAKE_KEY})
@@ -59,8 +50,6 @@ _UNWATCHED: Final = frozenset({OrderStep.PLAN_RECORDS, OrderStep.AWAIT_PERSON, O
 
 _RECORDS_AT_ONCE: Final = 10
 _CHALLENGES_AT_ONCE: Final = 25
-_POLL: Final = timedelta(seconds=3)
-_LONGEST_POLL: Final = timedelta(minutes=5)
 _MANUAL: Final = PropagationTiming(limit=timedelta(minutes=30), poll=timedelta(seconds=40))
 """Source: contract domain section 4.5."""
 _NOTICE: Final = timedelta(days=1)
@@ -80,8 +69,8 @@ class OrderSteps:
     def __init__(self, context: OrderContext, settling: Settling, watch: PeerWatch) -> None:
         self._context = context
         self._watch = watch
-        self._settling = settling
         self._stumbling = Stumbling(context, settling)
+        finishing = Finishing(context, settling)
         self._steps: Mapping[str, Callable[[Turn], Outcome]] = {
             OrderStep.START: self._start,
             OrderStep.PLACE: self._place,
@@ -92,9 +81,9 @@ class OrderSteps:
             OrderStep.PROPAGATE: self._propagate,
             OrderStep.ANSWER: self._answer,
             OrderStep.VALIDATE: self._validate,
-            OrderStep.MAKE_KEY: self._make_key,
-            OrderStep.FINALIZE: self._finalize,
-            OrderStep.DOWNLOAD: self._download,
+            OrderStep.MAKE_KEY: finishing.make_key,
+            OrderStep.FINALIZE: finishing.finalize,
+            OrderStep.DOWNLOAD: finishing.download,
         }
 
     def run(self, job: Job) -> Outcome:
@@ -176,8 +165,7 @@ class OrderSteps:
 
     def _read_challenges(self, turn: Turn) -> Outcome:
         session = turn.session()
-        placed = session.order(_url(turn.order))
-        _refuse_invalid(turn, placed)
+        placed = turn.placed(session)
         challenges = read_challenges(session, placed)
         order = replace(turn.order, challenges=challenges)
         if not pending(challenges):
@@ -281,11 +269,11 @@ class OrderSteps:
         answered = begin + _CHALLENGES_AT_ONCE
         if answered < len(owed):
             return Continue(OrderStep.ANSWER, {"answered": answered})
-        return Continue(OrderStep.VALIDATE, in_=_POLL)
+        return Continue(OrderStep.VALIDATE, in_=POLL)
 
     def _validate(self, turn: Turn) -> Outcome:
         session, now = turn.session(), turn.now()
-        wait, challenges = _POLL, []
+        wait, challenges = POLL, []
         fault: Fault | None = None
         for known in turn.order.challenges:
             if known.status is not AcmeStatus.PENDING:
@@ -296,12 +284,12 @@ class OrderSteps:
                 challenges.append(replace(known, status=AcmeStatus.VALID))
             elif authorization.status is AcmeStatus.PENDING:
                 challenges.append(known)
-                wait = max(wait, min(authorization.retry_after or _POLL, _LONGEST_POLL))
+                wait = max(wait, polling(authorization.retry_after))
             else:
                 challenges.append(known)
                 failed = challenge_of(authorization)
                 fault = fault or validation_fault(
-                    known.domain, authorization.problem_type or failed.status, authorization.problem, peer=_ca(turn)
+                    known.domain, authorization.problem_type or failed.status, authorization.problem, peer=turn.ca_name
                 )
         if fault is not None:
             # The CA counts every name that it could not validate, and those that it is still at may be such.
@@ -310,114 +298,8 @@ class OrderSteps:
         order = replace(turn.order, challenges=tuple(challenges))
         if not pending(challenges):
             return turn.store(order, Continue(OrderStep.MAKE_KEY))
-        _require_time(turn, now, f"{_ca(turn)} has not finished validating {pending(challenges)[0].domain}")
+        turn.require_time(f"{turn.ca_name} has not finished validating {pending(challenges)[0].domain}")
         return turn.store(order, Waiting("the CA, which is validating the names", now + wait))
-
-    def _make_key(self, turn: Turn) -> Outcome:
-        if turn.order.sealed_key is not None:
-            return Continue(OrderStep.FINALIZE)
-        key = None if turn.order.rotate_keys else self._present_key(turn)
-        if key is None:
-            key = self._new_key(turn.order.key_algorithm)
-        sealed = self._context.secrets.vault.seal_order_key(turn.order.id, private_key_der(key))
-        return turn.store(replace(turn.order, sealed_key=sealed), Continue(OrderStep.FINALIZE))
-
-    def _finalize(self, turn: Turn) -> Outcome:
-        session, now = turn.session(), turn.now()
-        placed = session.order(_url(turn.order))
-        _refuse_invalid(turn, placed)
-        if placed.status is AcmeStatus.PENDING:
-            # Some CAs take a moment from the last proof to the order.
-            _require_time(turn, now, f"{_ca(turn)} does not go on with the order")
-            return Waiting("the CA, which takes note of the proofs", now + _POLL)
-        if placed.status is AcmeStatus.READY:
-            subject = turn.secret.attributes.get("common_name")
-            asked = str(subject) if subject in turn.order.names else None
-            csr = build_order_csr(turn.order.names, asked or _first_short(turn.order.names), self._key(turn))
-            session.finalize(placed, csr)
-        return Continue(OrderStep.DOWNLOAD)
-
-    def _download(self, turn: Turn) -> Outcome:
-        if self._context.secrets.storage.read(lambda unit: is_held(unit, turn.secret)):
-            return Commit(lambda unit: self._wait_for_locks(unit, turn))
-        session, now = turn.session(), turn.now()
-        placed = session.order(_url(turn.order))
-        _refuse_invalid(turn, placed)
-        if placed.certificate_url is None:
-            _require_time(turn, now, f"{_ca(turn)} has not issued the certificate")
-            if placed.status is AcmeStatus.READY:
-                return Continue(OrderStep.FINALIZE, in_=_POLL)
-            wait = max(_POLL, min(placed.retry_after or _POLL, _LONGEST_POLL))
-            return Waiting("the CA, which is issuing the certificate", now + wait)
-        chain, notices = choose_chain(session.certificate(placed.certificate_url), turn.ca.preferred_chain)
-        secret, key = turn.secret, self._key(turn)
-        issued = read_issued(chain, turn.order.names, key, is_bundled=has_bundle(secret.attributes))
-        facts, order = issued.facts, turn.order
-        shown = issuance_info(replace(order, state=OrderState.ISSUED))
-        rotation = secret.rotation or OFF
-        prepared = Prepared(
-            payload=issued.payload,
-            attributes=attributes(secret.attributes, facts, shown),
-            version_attributes=version_attributes(facts),
-            expires_at=facts.not_after,
-            rotation=rotation,
-            rotate_before=rotate_at(rotation, order.dns, facts),
-            warnings=notices,
-        )
-        made = seal_version(
-            self._context.secrets,
-            secret,
-            prepared,
-            by=order.by,
-            automatic=order.trigger is OrderTrigger.AUTO,
-            version_custom_metadata=order.version_custom_metadata,
-        )
-
-        def commit(unit: Unit) -> Ended:
-            held = unit.secrets.find_for_update(secret.id)
-            if held is None or held.row_version != secret.row_version:
-                # Changed meanwhile: the certificate is fetched again and stored with what holds now.
-                return Continue(OrderStep.DOWNLOAD)
-            if is_held(unit, held):
-                return self._wait_for_locks(unit, turn)
-            self._context.ledger.note_issued(unit, turn.ca, order, now)
-            view = self._settling.issued(unit, order, made)
-            return Done(None if view is None else {"version_id": view.version.id})
-
-        return Commit(commit)
-
-    def _wait_for_locks(self, unit: Unit, turn: Turn) -> Ended:
-        """Wait: somebody locked the version that would have to go after the order began."""
-        now = turn.now()
-        told = tell_daily(
-            self._context.secrets.outbox, unit, turn.job, EventType.ROTATION_BLOCKED, turn.secret, now, locked().detail
-        )
-        return Waiting("the locks on the previous version", now + LOOK_AGAIN, told)
-
-    # Keys.
-
-    def _new_key(self, algorithm: str) -> IssuedKey:
-        try:
-            return self._context.secrets.work.keys.take(KEY_ALGORITHMS[algorithm])
-        except Unavailable as error:
-            raise Fault(
-                FaultCode.KEY_NOT_MADE,
-                f"The private key could not be made: {error.detail}",
-                side=Side.ORDER,
-                is_final=False,
-                retry_after=error.retry_after,
-            ) from error
-
-    def _key(self, turn: Turn) -> IssuedKey:
-        assert turn.order.sealed_key is not None  # noqa: S101  (a step before made it)
-        return load_own_key_der(self._context.secrets.vault.open_order_key(turn.order.id, turn.order.sealed_key))
-
-    def _present_key(self, turn: Turn) -> IssuedKey | None:
-        current = turn.current
-        if current is None or current.sealed is None:
-            return None
-        payload = self._context.secrets.vault.open_payload(current.version.id, current.sealed)
-        return load_own_key_pem(payload["private_key"])
 
 
 def _ended_before(order: Order | None) -> Ended:
@@ -433,27 +315,3 @@ def _broke_off_until_the_end(turn: Turn) -> bool:
     last = turn.job.last_error
     is_inner = last is not None and last.code in {ErrorCode.INTERNAL, ErrorCode.INTEGRITY_FAILED}
     return is_inner and turn.job.attempts > 0 and turn.now() >= turn.deadline
-
-
-def _url(order: Order) -> str:
-    assert order.url is not None  # noqa: S101  (placed by a step before)
-    return order.url
-
-
-def _ca(turn: Turn) -> str:
-    return f"the CA {turn.order.ca}"
-
-
-def _first_short(names: Sequence[str]) -> str | None:
-    return next((name for name in names if len(name) <= 64), None)
-
-
-def _refuse_invalid(turn: Turn, placed: AcmeOrder) -> None:
-    if placed.status is AcmeStatus.INVALID:
-        said = placed.problem or "it gave no reason"
-        raise problem_fault(placed.problem_type or "orderInvalid", said, peer=_ca(turn))
-
-
-def _require_time(turn: Turn, now: datetime, what: str) -> None:
-    if now >= turn.deadline:
-        raise Fault(FaultCode.CA_UNREACHABLE, f"{what} in time.", side=Side.CA)

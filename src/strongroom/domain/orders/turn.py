@@ -9,11 +9,12 @@ from typing import Final
 
 from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Done, Ended, Step
-from strongroom.domain.orders.acme import AcmeSession
+from strongroom.domain.orders.acme import AcmeOrder, AcmeSession, AcmeStatus
 from strongroom.domain.orders.configured import ConfiguredDns, PublicCa
 from strongroom.domain.orders.context import OrderContext
-from strongroom.domain.orders.faults import Fault, FaultCode, Side
+from strongroom.domain.orders.faults import Fault, FaultCode, Side, problem_fault
 from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
+from strongroom.domain.orders.peers import ca_peer
 from strongroom.domain.orders.placing import open_session
 from strongroom.domain.ports import ReadUnit, Unit
 from strongroom.domain.secrets.model import Secret, StoredPayload
@@ -97,6 +98,33 @@ class Turn:
     def session(self) -> AcmeSession:
         """Return a session with the CA."""
         return open_session(self.context, self.ca)
+
+    @property
+    def ca_name(self) -> str:
+        """Return the CA as messages call it."""
+        return ca_peer(self.order.ca)
+
+    def placed(self, session: AcmeSession) -> AcmeOrder:
+        """Return the order as the CA sees it.
+
+        Raises:
+            Fault: the CA has given it up.
+        """
+        assert self.order.url is not None  # noqa: S101  (placed by a step before)
+        placed = session.order(self.order.url)
+        if placed.status is AcmeStatus.INVALID:
+            said = placed.problem or "it gave no reason"
+            raise problem_fault(placed.problem_type or "orderInvalid", said, peer=self.ca_name)
+        return placed
+
+    def require_time(self, what: str) -> None:
+        """Refuse to wait on when the order's time is up.
+
+        Raises:
+            Fault: it is; ``what`` says what has not happened.
+        """
+        if self.now() >= self.deadline:
+            raise Fault(FaultCode.CA_UNREACHABLE, f"{what} in time.", side=Side.CA)
 
     def can_wait(self, until: datetime) -> bool:
         """Tell whether there is a certificate that lives well beyond an instant."""
