@@ -19,7 +19,7 @@ from tests.peers.in_process import START_OF_TESTS, prepared_data_dir, server
 from tests.peers.needs import LEFT_OUT, require
 from tests.peers.pebble import challenge_dns, pebble, pebble_with_external_accounts
 from tests.peers.postgres import durable_postgres, postgres_server, postgres_url
-from tests.peers.public_peers import ordering_server, public_peers
+from tests.peers.public_peers import ordering_server, orders_bind, public_peers
 from tests.peers.server import live_server
 from tests.peers.softhsm import softhsm
 from tools import coverage_floor
@@ -32,6 +32,7 @@ __all__ = [
     "durable_postgres",
     "live_server",
     "ordering_server",
+    "orders_bind",
     "pebble",
     "pebble_with_external_accounts",
     "postgres_server",

@@ -8,6 +8,7 @@ from typing import Any
 from tests.factories.certificates import make_ca, make_leaf
 from tests.fuzz.authorities import plant_authorities
 from tests.fuzz.known import Known, Seed
+from tests.fuzz.public import plant_public
 from tests.peers.in_process import InProcess
 
 _POLICY_RESOURCE = [
@@ -67,6 +68,7 @@ def plant(server: InProcess, known: Known, tag: str, chance: random.Random) -> l
     known.add("/api/v2/secrets/{}/versions/", "current", "previous")
     rotation = {"auto_rotate": True, "interval": 3, "unit": "month"}
     about_authorities = plant_authorities(server, known, tag, chance)
+    about_public = plant_public(server, known, tag)
     known.settle()
     form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": own_key}
     return [
@@ -126,6 +128,7 @@ def plant(server: InProcess, known: Known, tag: str, chance: random.Random) -> l
         Seed("PUT", f"/v2/policies/{v2_policy}", bodies[1]),
         Seed("PATCH", f"/v1/policies/{policy}", {"state": "active"}),
         *about_authorities,
+        *about_public,
     ]
 
 

@@ -88,6 +88,7 @@ _ROOM: Final = dict.fromkeys(
         "certificate_templates",
         "public_authorities",
         "dns_configurations",
+        "notification_destinations",
     ),
     500,
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.peers.bind import BindServer
+from tests.peers.needs import require
 from tests.peers.pebble import Pebble, PebbleOptions
 from tests.peers.server import LiveServer, running
 
@@ -80,12 +81,22 @@ def wait_for_order(server: LiveServer, secret_id: str, *, seconds: float = 90) -
 
 
 @pytest.fixture(scope="session")
-def public_peers(tmp_path_factory: pytest.TempPathFactory, bind: BindServer) -> Iterator[PublicPeers]:
+def orders_bind() -> Iterator[BindServer]:
+    """Give a DNS server for orders alone: what they leave behind shows."""
+    server = BindServer(require("bind9"))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def public_peers(tmp_path_factory: pytest.TempPathFactory, orders_bind: BindServer) -> Iterator[PublicPeers]:
     """Give an ACME server that validates against BIND, pausing and refusing every second nonce."""
     options = PebbleOptions(sleep=2)
-    server = Pebble(tmp_path_factory.mktemp("pebble-bind"), f"{bind.address}:{bind.port}", options)
+    server = Pebble(tmp_path_factory.mktemp("pebble-bind"), f"{orders_bind.address}:{orders_bind.port}", options)
     try:
-        yield PublicPeers(pebble=server, bind=bind)
+        yield PublicPeers(pebble=server, bind=orders_bind)
     finally:
         server.stop()
 

@@ -12,9 +12,9 @@ from tests.peers.pebble import Pebble, PebbleOptions
 
 
 @pytest.fixture(scope="session")
-def private_ca(tmp_path_factory: pytest.TempPathFactory, bind: BindServer) -> Iterator[Pebble]:
+def private_ca(tmp_path_factory: pytest.TempPathFactory, orders_bind: BindServer) -> Iterator[Pebble]:
     """Give an ACME server that wants an external account and validates through a resolver."""
-    resolver = BindResolver(require("bind9"), bind)
+    resolver = BindResolver(require("bind9"), orders_bind)
     try:
         options = PebbleOptions(external_account=True, alternate_roots=0)
         address = f"{resolver.address}:{resolver.port}"

@@ -30,9 +30,9 @@ def new(**values: Any) -> NewValues:
 
 def test_every_engine_is_registered_under_its_type() -> None:
     assert {kind: engine.secret_type for kind, engine in ENGINES.items()} == {kind: kind for kind in ENGINES}
-    assert set(ENGINES) == {"arbitrary", "imported_cert", "kv", "private_cert", "username_password"}
+    assert set(ENGINES) == {"arbitrary", "imported_cert", "kv", "private_cert", "public_cert", "username_password"}
     slow = {kind for kind, engine in ENGINES.items() if engine.slow}
-    assert slow == {SecretType.IMPORTED_CERT, SecretType.PRIVATE_CERT}
+    assert slow == {SecretType.IMPORTED_CERT, SecretType.PRIVATE_CERT, SecretType.PUBLIC_CERT}
 
 
 @pytest.mark.parametrize("engine", PLAIN, ids=lambda engine: engine.secret_type)

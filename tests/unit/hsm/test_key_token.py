@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11.exceptions import UserAlreadyLoggedIn
 
 from strongroom.hsm import library as library_module
 from strongroom.hsm import objects as objects_module
@@ -53,11 +54,14 @@ def spec(request: pytest.FixtureRequest) -> KeySpec:
 
 @contextmanager
 def inside(softhsm: SoftHsm, token_label: str = TOKEN) -> Iterator[pkcs11.Session]:
-    """Give a session of our own, to look at objects and to change them; the login is the process's."""
+    """Give a session of our own, to look at objects and to change them; the login is the process's, if it has one."""
     driver = pkcs11.lib(str(softhsm.library))
     token = driver.get_token(token_label=token_label)
     try:
+        session = token.open(rw=True, user_pin=USER_PIN)
+    except UserAlreadyLoggedIn:
         session = token.open(rw=True)
+    try:
         yield session
     finally:
         session.close()
