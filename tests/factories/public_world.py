@@ -75,6 +75,12 @@ class OrderingWorld:
         action = {"action_type": "public_cert_configuration_action_test"}
         return self.server.request("POST", f"{_CONFIGURATIONS}/my-dns/actions", action)
 
+    def damage(self, configuration: str) -> None:
+        """Change what is stored of the credentials of a configuration."""
+        with closing(self._database()) as connection, connection:
+            done = connection.execute("UPDATE configurations SET sealed = x'00' WHERE name = ?", [configuration])
+            assert done.rowcount == 1
+
     def metadata(self, secret_id: str) -> dict[str, Any]:
         """Return a secret's metadata."""
         answer = self.server.request("GET", f"/api/v2/secrets/{secret_id}/metadata")

@@ -277,3 +277,13 @@ def _orders(world: PublicWorld, address: str) -> list[dict[str, Any]]:
 
 def _id(address: str) -> str:
     return address.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(("name", "what"), [("my-ca", "CA"), ("my-dns", "DNS")])
+def test_order_whose_configuration_cannot_be_opened_says_so(world: PublicWorld, name: str, what: str) -> None:
+    secret_id = world.order().json["id"]
+    world.damage(name)
+    world.run()
+    info = world.metadata(secret_id)["issuance_info"]
+    assert (info["state"], info["error_code"]) == (3, "server_error")
+    assert info["error_message"].startswith(f"The {what} configuration {name} cannot be opened")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from strongroom.domain.orders.acme import Acme, AcmeSession
 from strongroom.domain.orders.configured import DnsConfigurations, PublicCa, PublicCas
@@ -14,9 +14,12 @@ from strongroom.domain.orders.ledger import Ledger
 from strongroom.domain.orders.model import MANUAL, Order, OrderChallenge, OrderState, OrderTrigger
 from strongroom.domain.secrets.context import Context
 from strongroom.domain.secrets.model import State
+from strongroom.kernel.errors import Integrity
 from strongroom.kernel.time import format_rfc3339
 from strongroom.kernel.value import value
 from strongroom.pki.keys import KeySpec
+
+T = TypeVar("T")
 
 ORDER: Final = "public_cert.order"
 """Kind of the job that works on an order; both have the same id."""
@@ -97,3 +100,11 @@ def _challenge(challenge: OrderChallenge) -> dict[str, Any]:
     if challenge.expires is not None:
         shown["expiration"] = format_rfc3339(challenge.expires)
     return shown
+
+
+def opened(find: Callable[[], T]) -> tuple[T | None, bool]:
+    """Return what was found, and whether it is there but cannot be opened."""
+    try:
+        return find(), False
+    except Integrity:
+        return None, True

@@ -11,7 +11,7 @@ from typing import Final
 
 from strongroom.domain.access.actions import Action
 from strongroom.domain.jobs.steps import new_job
-from strongroom.domain.orders.context import ISSUANCE, OrderContext, issuance_info
+from strongroom.domain.orders.context import ISSUANCE, OrderContext, issuance_info, opened
 from strongroom.domain.orders.faults import Fault, FaultCode, Side, reason_of
 from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
 from strongroom.domain.orders.renewal_time import first_check, next_attempt
@@ -83,7 +83,7 @@ class Settling:
         self._end(unit, order, OrderState.CANCELLED)
 
     def _release(self, unit: Unit, order: Order, now: datetime) -> None:
-        ca = self._context.cas.account(unit, order.ca)
+        ca, _ = opened(lambda: self._context.cas.account(unit, order.ca))
         if ca is not None:
             self._context.ledger.note_ended(unit, ca, order, now)
 

@@ -11,7 +11,7 @@ from strongroom.domain.jobs.model import Job
 from strongroom.domain.jobs.steps import Commit, Done, Ended, Step
 from strongroom.domain.orders.acme import AcmeOrder, AcmeSession, AcmeStatus
 from strongroom.domain.orders.configured import ConfiguredDns, PublicCa
-from strongroom.domain.orders.context import OrderContext
+from strongroom.domain.orders.context import OrderContext, opened
 from strongroom.domain.orders.faults import Fault, FaultCode, Side, problem_fault
 from strongroom.domain.orders.model import MANUAL, Order, OrderState, OrderTrigger
 from strongroom.domain.orders.peers import ca_peer
@@ -35,6 +35,7 @@ class Turn:
         order: its deadline is moved by the time in which nobody could work on it.
         idle: that time.
         current: the secret's current version, for its key.
+        is_damaged: whether what the store holds of a configuration cannot be opened; it is then not found, either.
     """
 
     context: OrderContext
@@ -45,6 +46,7 @@ class Turn:
     current: StoredPayload | None
     found_ca: PublicCa | None
     found_dns: ConfiguredDns | None
+    is_damaged: bool = False
 
     @property
     def ca(self) -> PublicCa:
@@ -54,11 +56,7 @@ class Turn:
             Fault: its configuration is gone.
         """
         if self.found_ca is None:
-            raise Fault(
-                FaultCode.CA_NOT_CONFIGURED,
-                f"The CA configuration {self.order.ca} of the certificate does not exist any more.",
-                side=Side.CA,
-            )
+            raise self._missing(FaultCode.CA_NOT_CONFIGURED, f"The CA configuration {self.order.ca}", Side.CA)
         return self.found_ca
 
     @property
@@ -69,7 +67,7 @@ class Turn:
             Fault: the configuration is gone.
         """
         if self.found_dns is None:
-            raise _dns_gone(self.order)
+            raise self._dns_missing()
         return self.found_dns
 
     def require_dns(self) -> None:
@@ -79,7 +77,16 @@ class Turn:
             Fault: the DNS configuration is gone.
         """
         if not self.is_manual and self.found_dns is None:
-            raise _dns_gone(self.order)
+            raise self._dns_missing()
+
+    def _dns_missing(self) -> Fault:
+        return self._missing(FaultCode.DNS_NOT_CONFIGURED, f"The DNS configuration {self.order.dns}", Side.DNS)
+
+    def _missing(self, code: FaultCode, what: str, side: Side) -> Fault:
+        if self.is_damaged:
+            message = f"{what} cannot be opened: what the server has stored of it was changed or damaged."
+            return Fault(FaultCode.SERVER_ERROR, f"{message} Set its credentials anew.", side=side)
+        return Fault(code, f"{what} of the certificate does not exist any more.", side=side)
 
     @property
     def is_manual(self) -> bool:
@@ -169,6 +176,8 @@ def load_turn(context: OrderContext, job: Job) -> Turn | None:
         secret = unit.secrets.find(order.secret_id)
         if secret is None:
             return None
+        ca, ca_is_damaged = opened(lambda: context.cas.account(unit, order.ca))
+        dns, dns_is_damaged = opened(lambda: None if order.dns == MANUAL else context.dns.provider(unit, order.dns))
         idle = _idle_time(order, job, context.now())
         moved = order if order.deadline_at is None else replace(order, deadline_at=order.deadline_at + idle)
         return Turn(
@@ -178,19 +187,12 @@ def load_turn(context: OrderContext, job: Job) -> Turn | None:
             idle=idle,
             secret=secret,
             current=unit.secrets.find_current(secret.id),
-            found_ca=context.cas.account(unit, order.ca),
-            found_dns=None if order.dns == MANUAL else context.dns.provider(unit, order.dns),
+            found_ca=ca,
+            found_dns=dns,
+            is_damaged=ca_is_damaged or dns_is_damaged,
         )
 
     return context.secrets.storage.read(read)
-
-
-def _dns_gone(order: Order) -> Fault:
-    return Fault(
-        FaultCode.DNS_NOT_CONFIGURED,
-        f"The DNS configuration {order.dns} of the certificate does not exist any more.",
-        side=Side.DNS,
-    )
 
 
 def _idle_time(order: Order, job: Job, now: datetime) -> timedelta:
