@@ -287,3 +287,5 @@ def test_order_whose_configuration_cannot_be_opened_says_so(world: PublicWorld, 
     info = world.metadata(secret_id)["issuance_info"]
     assert (info["state"], info["error_code"]) == (3, "server_error")
     assert info["error_message"].startswith(f"The {what} configuration {name} cannot be opened")
+    # What the message says helps.
+    assert world.server.request("DELETE", f"/api/v2/configurations/{name}").status == 204

@@ -85,7 +85,7 @@ class Turn:
     def _missing(self, code: FaultCode, what: str, side: Side) -> Fault:
         if self.is_damaged:
             message = f"{what} cannot be opened: what the server has stored of it was changed or damaged."
-            return Fault(FaultCode.SERVER_ERROR, f"{message} Set its credentials anew.", side=side)
+            return Fault(FaultCode.SERVER_ERROR, f"{message} Delete it and make it anew.", side=side)
         return Fault(code, f"{what} of the certificate does not exist any more.", side=side)
 
     @property
