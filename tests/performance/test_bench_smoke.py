@@ -58,6 +58,7 @@ def test_a_short_run_measures_every_row_without_a_failed_request(
 
     # On a busy machine a minimum may be missed; that is a 1, and no concern of this test.
     assert process.returncode in {0, 1}, errors
+    assert result.is_file(), errors
     content = json.loads(result.read_text(encoding="utf-8"))
     assert content["errors"] == 0
     assert {figure["row"] for figure in content["figures"]} >= GATED_ROWS
