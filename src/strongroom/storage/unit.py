@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strongroom.domain import ports
 from strongroom.domain.audit.record import AuditEntry
+from strongroom.domain.authorities.repository import AuthorityRepository
 from strongroom.domain.notifications.repository import NotificationRepository
 from strongroom.domain.orders.repository import OrderRepository
 from strongroom.storage.engine import Connection
@@ -99,7 +100,7 @@ class SqlReadUnit:
         return SqlConfigurations(self._connection, self._pending)
 
     @property
-    def authorities(self) -> ports.AuthorityRepository:
+    def authorities(self) -> AuthorityRepository:
         """Return the authorities of private CAs, and what they issued."""
         from strongroom.storage.repositories.authorities import SqlAuthorities
 
